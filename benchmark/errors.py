@@ -1,0 +1,22 @@
+"""The exceptions that are meant for users; everything else is a bug and shows its traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A mistake that the user can mend: one sentence with file, clip or field and what to do. Exit code 2."""
+
+
+class Undefined(Exception):
+    """A result that does not exist for a stated reason (a pose or truth is missing): an outcome, not a failure."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
+    """The error for a name that is not there, with the nearest one that is."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names) or 'none'}"
+    return UserError(f"unknown {kind} {name!r}; {hint}")

@@ -1,0 +1,196 @@
+"""Method specs and where they come from: entry points in the group `egox_bench.methods`.
+
+A spec is light data, read when methods are listed; the heavy rest is imported when a method runs. A plugin that fails to
+import is listed with its reason and breaks nothing else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import importlib.util
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from .clip import Clip, ClipInputs, Input, Privilege
+from .errors import UserError, unknown
+from .video import Frames
+
+GROUP = "egox_bench.methods"
+
+
+class Method(Protocol):
+    """What an adapter offers. It is made with its options: `Adapter(options)`.
+
+    Optional beside `generate`:
+    - `fit(clips: Sequence[Clip]) -> None`, called once before generating where the spec has a `Fit`;
+    - `generate_batch(batch: Sequence[ClipInputs], *, seeds: Sequence[int]) -> Iterator[tuple[str, Frames | Exception]]`,
+      for methods that answer many clips at once (yields clip id and output, or what went wrong with this clip);
+    - `close() -> None`.
+    """
+
+    def generate(self, inputs: ClipInputs, *, seed: int) -> Frames:
+        """The ego video [frames, height, width, 3] uint8 of `inputs.size`. May raise `Undefined(reason)`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """What `fit` learns from: `clips` clips spread evenly over the split `train`, with these inputs made ready."""
+
+    needs: frozenset[Input]
+    clips: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoOptions:
+    """For methods that have nothing to set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodSpec:
+    """A method as data. `target` is "module:Class"; `options` a frozen dataclass with a default for every field.
+
+    needs: inputs besides the asked size. static: always returns a still video (flagged in tables).
+    sources: further modules or packages whose code decides the output (the adapter's own package always counts);
+    a change in any of them changes the keys of predictions. control: a reference row kept apart from the methods.
+    """
+
+    id: str
+    target: str
+    summary: str
+    version: str
+    needs: frozenset[Input]
+    exo_views: int = 1
+    privileged: Privilege = Privilege.NONE
+    fit: Fit | None = None
+    options: type = NoOptions
+    presets: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
+    sources: tuple[str, ...] = ()
+    static: bool = False
+    control: bool = False
+    licence: str = ""
+    paper: str = ""
+    trained_on: tuple[str, ...] = ()
+
+    def load(self, options: Any) -> Method:
+        """Import the adapter and make it. Raises UserError where a package of it is missing."""
+        module_name, _, attribute = self.target.partition(":")
+        try:
+            module = importlib.import_module(module_name)
+        except ImportError as error:
+            raise UserError(f"method {self.id!r} cannot be loaded: {error}; see 'egox-bench doctor'") from error
+        return getattr(module, attribute)(options)
+
+    def source_digest(self) -> str:
+        """Digest of the code that decides the output: every .py file of the adapter's package and of `sources`."""
+        package = self.target.partition(":")[0].rpartition(".")[0] or self.target.partition(":")[0]
+        digest = hashlib.sha256()
+        for name in sorted({package, *self.sources}):
+            for path in _python_files(name):
+                digest.update(f"{name}/{path.name}\0".encode() + path.read_bytes() + b"\0")
+        return digest.hexdigest()[:16]
+
+
+def _python_files(module: str) -> list[Path]:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise UserError(f"module {module!r} has no source file; name an importable one in the method's spec")
+    origin = Path(spec.origin)
+    return sorted(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """A plugin that is installed but cannot be listed, and why."""
+
+    id: str
+    package: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """All methods that are installed."""
+
+    methods: Mapping[str, MethodSpec]
+    broken: Sequence[Broken]
+
+    def __getitem__(self, name: str) -> MethodSpec:
+        for broken in self.broken:
+            if broken.id == name:
+                raise UserError(f"method {name!r} of {broken.package} cannot be loaded: {broken.reason}")
+        if name not in self.methods:
+            raise unknown("method", name, self.methods)
+        return self.methods[name]
+
+
+def load_registry() -> Registry:
+    """Read every entry point of the group. Two plugins with one id is a UserError naming both packages."""
+    found: dict[str, MethodSpec] = {}
+    owner: dict[str, str] = {}
+    broken: list[Broken] = []
+    for point in sorted(entry_points(group=GROUP), key=lambda p: (p.name, p.value)):
+        package = point.dist.name if point.dist else "?"
+        spec = _spec_of(point, package)
+        if isinstance(spec, Broken):
+            broken.append(spec)
+            continue
+        if spec.id in found and owner[spec.id] != package:
+            raise UserError(f"two packages offer a method {spec.id!r}: {owner[spec.id]} and {package}; uninstall one")
+        found[spec.id], owner[spec.id] = spec, package
+    return Registry(methods=MappingProxyType(found), broken=tuple(broken))
+
+
+def _spec_of(point: EntryPoint, package: str) -> MethodSpec | Broken:
+    try:
+        spec = point.load()
+    except Exception as error:  # a stranger's module may raise anything; it is listed, not fatal
+        return Broken(id=point.name, package=package, reason=f"{type(error).__name__}: {error}")
+    if not isinstance(spec, MethodSpec):
+        return Broken(id=point.name, package=package, reason=f"{point.value} is not a MethodSpec")
+    if spec.id != point.name:
+        return Broken(id=point.name, package=package, reason=f"its spec calls itself {spec.id!r}")
+    return spec
+
+
+def options_from(spec: MethodSpec, *, preset: str | None, settings: Mapping[str, str]) -> Any:
+    """The method's options from a preset and `--set key=value` pairs, converted to the declared types.
+
+    Raises UserError for an unknown key or preset (with the nearest one) and for a value of the wrong type.
+    """
+    import msgspec
+
+    values: dict[str, str] = {}
+    if preset is not None:
+        if preset not in spec.presets:
+            raise unknown(f"preset of {spec.id}", preset, spec.presets)
+        values.update(spec.presets[preset])
+    known = {f.name for f in dataclasses.fields(spec.options)}
+    for key in settings:
+        if key not in known:
+            raise unknown(f"option of {spec.id}", key, known)
+    values.update(settings)
+    try:
+        return msgspec.convert(values, spec.options, strict=False)
+    except msgspec.ValidationError as error:
+        raise UserError(f"option of {spec.id}: {error}") from None
+
+
+
+def train_subset(clips: Sequence[Any], count: int) -> list[Any]:
+    """`count` items spread evenly over a sequence, the same ones each time."""
+    if count >= len(clips):
+        return list(clips)
+    return [clips[i * len(clips) // count] for i in range(count)]
+
+
+__all__ = [
+    "Broken", "Clip", "ClipInputs", "Fit", "GROUP", "Input", "Method", "MethodSpec", "NoOptions", "Privilege", "Registry",
+    "load_registry", "options_from", "train_subset",
+]

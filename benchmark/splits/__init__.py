@@ -1,0 +1,1 @@
+"""Splits: manifests of clips, what makes them and what audits them."""
