@@ -1,0 +1,186 @@
+"""Where runs are kept: content keys, claims, and commits that a kill cannot tear.
+
+    <out>/<method>/<split>/<protocol>/<key>/
+        videos/<clip>.mkv        predictions, lossless
+        clips/<clip>.json        one a clip: the prediction's key, outcome, pixels, seconds, peak memory
+        scores/<clip>.json       one a clip: every metric's value and per-frame curve, by score key
+        scores.jsonl results.json table.txt   derived; equal runs are equal bytes
+        run.json                 everything about how it was made: times, versions, devices
+        .locks/                  who works on which clip; no part of the result
+
+A commit writes aside, flushes, renames. Processes on one folder share its clips through file locks that the operating
+system frees when their owner dies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import filelock
+import msgspec
+
+from .errors import UserError
+from .video import Frames, atomic_file, write_lossless
+
+T = TypeVar("T")
+
+
+def content_key(parts: Mapping[str, Any]) -> str:
+    """16 hex digits over canonical JSON: the only way a key is made."""
+    data = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(data.encode()).hexdigest()[:16]
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """All that decides the pixels of a run's predictions, but for the clips themselves.
+
+    source: digest of the method's code. fitted: digest of what `fit` saw. canvas: its name and numbers.
+    """
+
+    method: str
+    version: str
+    source: str
+    options: dict[str, Any]
+    fitted: str
+    seed: int
+    canvas: str
+
+    def prediction_key(self, clip_digest: str, extra: str) -> str:
+        """Key of one clip's prediction; `extra` is what the method adds (a file's digest, for videos made elsewhere)."""
+        return content_key({**msgspec.to_builtins(self), "clip": clip_digest, "extra": extra})
+
+    def run_key(self, *, dataset: str, split_digest: str) -> str:
+        """Key of the run's folder. Subsets (--limit, --clips) share the folder of the whole split."""
+        return content_key({**msgspec.to_builtins(self), "dataset": dataset, "split": split_digest})
+
+
+class Prediction(msgspec.Struct, frozen=True, kw_only=True):
+    """clips/<clip>.json: what came of generating one clip.
+
+    outcome "done" has pixels (digest of the decoded frames); "undefined" has a reason. notes: what was changed on the way
+    in (videos made elsewhere). clip_digest and extra are kept so that `store why` can tell what a key was made of.
+    """
+
+    key: str
+    clip_digest: str
+    extra: str
+    outcome: Literal["done", "undefined"]
+    reason: str | None = None
+    pixels: str | None = None
+    notes: tuple[str, ...] = ()
+    seconds: float | None = None
+    peak_memory_mb: float | None = None
+    peak_is_whole_process: bool = False
+
+
+class Score(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric of one clip, by its key (pixels x truth x metric version x parameters)."""
+
+    key: str
+    value: float | None
+    undefined: str | None = None
+    frames: tuple[float, ...] | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Scores(msgspec.Struct, frozen=True, kw_only=True):
+    """scores/<clip>.json: metric id to score."""
+
+    metrics: dict[str, Score]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """One run's files. Clip ids are checked before they become file names."""
+
+    path: Path
+
+    def video(self, clip: str) -> Path:
+        return self.path / "videos" / f"{_file_name(clip)}.mkv"
+
+    def _prediction(self, clip: str) -> Path:
+        return self.path / "clips" / f"{_file_name(clip)}.json"
+
+    def _scores(self, clip: str) -> Path:
+        return self.path / "scores" / f"{_file_name(clip)}.json"
+
+    def prediction(self, clip: str) -> Prediction | None:
+        """The committed prediction, or None; one whose video has gone counts as none."""
+        record = _read(self._prediction(clip), Prediction)
+        if record is not None and record.outcome == "done" and not self.video(clip).is_file():
+            return None
+        return record
+
+    def scores(self, clip: str) -> Scores:
+        """The committed scores; empty where there are none."""
+        return _read(self._scores(clip), Scores) or Scores(metrics={})
+
+    def commit_prediction(self, clip: str, record: Prediction, frames: Frames | None, *, fps: float) -> None:
+        """The video first, then the record that points at it: a kill between the two leaves no record."""
+        if frames is not None:
+            atomic_file(self.video(clip), lambda aside: write_lossless(aside, frames, fps=fps))
+        self.write(self._prediction(clip), msgspec.json.encode(record, order="deterministic"))
+
+    def commit_scores(self, clip: str, scores: Scores) -> None:
+        """Replace the clip's scores."""
+        self.write(self._scores(clip), msgspec.json.encode(scores, order="deterministic"))
+
+    def write(self, path: Path, data: bytes) -> None:
+        """Atomically, ending in a newline."""
+        atomic_file(path, lambda aside: aside.write_bytes(data.rstrip(b"\n") + b"\n"))
+
+    @contextmanager
+    def claim(self, name: str, *, wait: bool) -> Iterator[bool]:
+        """Hold the lock of a clip (or of a step like "finish"). Yields False at once where another process has it
+        and `wait` is false."""
+        folder = self.path / ".locks"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(folder / f"{_file_name(name)}.lock", timeout=-1 if wait else 0)
+            try:
+                lock.acquire()
+            except filelock.Timeout:
+                yield False
+                return
+        except OSError as error:
+            raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error
+        try:
+            yield True
+        finally:
+            lock.release()
+
+
+def _file_name(clip: str) -> str:
+    if not clip or clip.startswith(".") or any(c in clip for c in '/\\\0:') or len(clip.encode()) > 200:
+        raise UserError(f"clip id {clip!r} cannot be a file name: rename it in the manifest (no slash, colon or leading dot)")
+    return clip
+
+
+def _read(path: Path, kind: type[T]) -> T | None:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.DecodeError as error:
+        raise UserError(f"{path}: damaged ({error}); delete this file and run again") from None
+
+
+def run_folder(out: Path, *, method: str, split: str, protocol: str, key: str) -> RunFolder:
+    """The folder of a run; nothing is made on disk."""
+    return RunFolder(out / _file_name(method) / _file_name(split.replace(":", "-")) / _file_name(protocol) / key)
+
+
+def run_folders(out: Path) -> Iterator[RunFolder]:
+    """Every run below a folder, in order of path."""
+    for record in sorted(out.glob("*/*/*/*/run.json")):
+        yield RunFolder(record.parent)
