@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import importlib
 import importlib.util
+import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
@@ -19,7 +20,7 @@ from typing import Any, Protocol
 
 from .clip import Clip, ClipInputs, Input, Privilege
 from .errors import UserError, unknown
-from .video import Frames
+from .video import Frames, file_key
 
 GROUP = "egox_bench.methods"
 
@@ -53,12 +54,25 @@ class NoOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """What options may change in a spec: needs, views, and files outside Python that decide the output. Never the privilege.
+
+    An options class that has a say in these offers `declared() -> Declared`; see `MethodSpec.with_options`.
+    """
+
+    needs: frozenset[Input]
+    exo_views: int = 1
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MethodSpec:
     """A method as data. `target` is "module:Class"; `options` a frozen dataclass with a default for every field.
 
     needs: inputs besides the asked size. static: always returns a still video (flagged in tables).
     sources: further modules or packages whose code decides the output (the adapter's own package always counts);
-    a change in any of them changes the keys of predictions. control: a reference row kept apart from the methods.
+    files: further files or folders, by path; a change in any of them changes the keys of predictions.
+    control: a reference row kept apart from the methods.
     """
 
     id: str
@@ -72,6 +86,7 @@ class MethodSpec:
     options: type = NoOptions
     presets: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
     sources: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     static: bool = False
     control: bool = False
     licence: str = ""
@@ -87,13 +102,23 @@ class MethodSpec:
             raise UserError(f"method {self.id!r} cannot be loaded: {error}; see 'egox-bench doctor'") from error
         return getattr(module, attribute)(options)
 
+    def with_options(self, options: Any) -> MethodSpec:
+        """The spec as these options make it; itself unless the options class offers `declared()`. Ask this one for needs."""
+        if not hasattr(options, "declared"):
+            return self
+        declared: Declared = options.declared()
+        return dataclasses.replace(self, needs=declared.needs, exo_views=declared.exo_views, files=declared.files)
+
     def source_digest(self) -> str:
-        """Digest of the code that decides the output: every .py file of the adapter's package and of `sources`."""
+        """Digest of what decides the output: every .py file of the adapter's package and of `sources`, and all `files`."""
         package = self.target.partition(":")[0].rpartition(".")[0] or self.target.partition(":")[0]
         digest = hashlib.sha256()
         for name in sorted({package, *self.sources}):
             for path in _python_files(name):
                 digest.update(f"{name}/{path.name}\0".encode() + path.read_bytes() + b"\0")
+        for number, named in enumerate(self.files):
+            for inner, path in _all_files(Path(named)):
+                digest.update(f"{number}/{inner}\0".encode() + file_key(path).encode() + b"\0")
         return digest.hexdigest()[:16]
 
 
@@ -103,6 +128,16 @@ def _python_files(module: str) -> list[Path]:
         raise UserError(f"module {module!r} has no source file; name an importable one in the method's spec")
     origin = Path(spec.origin)
     return sorted(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin]
+
+
+def _all_files(named: Path) -> list[tuple[str, Path]]:
+    """Files of a folder with their paths inside it, or the one file; byte code and version control aside."""
+    if named.is_file():
+        return [(named.name, named)]
+    if not named.is_dir():
+        raise UserError(f"{named}: no such file or folder, but it is named as a source of the method")
+    inside = ((path.relative_to(named), path) for path in sorted(named.rglob("*")) if path.is_file())
+    return [(str(name), path) for name, path in inside if not {"__pycache__", ".git"} & set(name.parts)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,10 +194,22 @@ def _spec_of(point: EntryPoint, package: str) -> MethodSpec | Broken:
     return spec
 
 
+def settings_from(pairs: Sequence[str]) -> dict[str, str]:
+    """`--set key=value` arguments as a mapping; the value may hold further equal signs. Raises UserError for other shapes."""
+    settings: dict[str, str] = {}
+    for pair in pairs:
+        key, sign, value = pair.partition("=")
+        if not sign or not key:
+            raise UserError(f"--set {pair!r}: expected key=value")
+        settings[key.strip().replace("-", "_")] = value
+    return settings
+
+
 def options_from(spec: MethodSpec, *, preset: str | None, settings: Mapping[str, str]) -> Any:
     """The method's options from a preset and `--set key=value` pairs, converted to the declared types.
 
-    Raises UserError for an unknown key or preset (with the nearest one) and for a value of the wrong type.
+    A tuple is written with commas. Raises UserError for an unknown key or preset (with the nearest one) and for a value of
+    the wrong type.
     """
     import msgspec
 
@@ -172,15 +219,31 @@ def options_from(spec: MethodSpec, *, preset: str | None, settings: Mapping[str,
             raise unknown(f"preset of {spec.id}", preset, spec.presets)
         values.update(spec.presets[preset])
     known = {f.name for f in dataclasses.fields(spec.options)}
-    for key in settings:
+    values.update(settings)
+    for key in values:
         if key not in known:
             raise unknown(f"option of {spec.id}", key, known)
-    values.update(settings)
+    kinds = typing.get_type_hints(spec.options) if values else {}
+    parts = {key: _comma_parts(value) if typing.get_origin(kinds[key]) is tuple else value for key, value in values.items()}
     try:
-        return msgspec.convert(values, spec.options, strict=False)
+        return msgspec.convert(parts, spec.options, strict=False)
     except msgspec.ValidationError as error:
         raise UserError(f"option of {spec.id}: {error}") from None
 
+
+def _comma_parts(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def deciding_options(options: Any) -> dict[str, Any]:
+    """The options that can change the output, as plain values: what belongs into a prediction's key.
+
+    A field made with `field(metadata={"decides": False})` is left out (a time limit, a path whose content is in the digest).
+    """
+    import msgspec
+
+    chosen = {f.name: getattr(options, f.name) for f in dataclasses.fields(options) if f.metadata.get("decides", True)}
+    return msgspec.to_builtins(chosen)
 
 
 def train_subset(clips: Sequence[Any], count: int) -> list[Any]:
@@ -191,6 +254,21 @@ def train_subset(clips: Sequence[Any], count: int) -> list[Any]:
 
 
 __all__ = [
-    "Broken", "Clip", "ClipInputs", "Fit", "GROUP", "Input", "Method", "MethodSpec", "NoOptions", "Privilege", "Registry",
-    "load_registry", "options_from", "train_subset",
+    "GROUP",
+    "Broken",
+    "Clip",
+    "ClipInputs",
+    "Declared",
+    "Fit",
+    "Input",
+    "Method",
+    "MethodSpec",
+    "NoOptions",
+    "Privilege",
+    "Registry",
+    "deciding_options",
+    "load_registry",
+    "options_from",
+    "settings_from",
+    "train_subset",
 ]
