@@ -1,0 +1,44 @@
+"""Peak signal-to-noise ratio, per frame, of RGB or of luma. The mean over a clip is of decibels, not of squared errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..video import Frames
+from .luma import luma
+from .metric import ClipValue
+
+PEAK = 255.0
+
+
+def psnr(prediction: Frames, truth: Frames, *, cap_db: float) -> ClipValue:
+    """Mean over frames of 10 log10(255^2 / MSE over pixels and channels), in dB, each frame at most cap_db.
+
+    prediction, truth: [frames, height, width, 3] uint8 RGB of one shape. Identical frames have no finite value: they take
+    the cap, and so does whatever comes nearer than the cap; the number of such frames is noted.
+    """
+    return _capped_mean((mean_squared_error(a, b) for a, b in zip(prediction, truth)), cap_db)
+
+
+def psnr_luma(prediction: Frames, truth: Frames, *, cap_db: float) -> ClipValue:
+    """As `psnr`, on luma in float64."""
+    return _capped_mean((mean_squared_error(luma(a), luma(b)) for a, b in zip(prediction, truth)), cap_db)
+
+
+def mean_squared_error(a: NDArray, b: NDArray) -> float:
+    """Mean of (a - b)^2 in float64; exact for 8-bit values."""
+    difference = np.subtract(a, b, dtype=np.float64).ravel()
+    return float(difference @ difference) / difference.size
+
+
+def _capped_mean(errors: Iterator[float], cap_db: float) -> ClipValue:
+    mse = np.fromiter(errors, dtype=np.float64)
+    with np.errstate(divide="ignore"):
+        decibels = 10.0 * np.log10(PEAK**2 / mse)
+    capped = int(np.count_nonzero(decibels >= cap_db))
+    frames = np.minimum(decibels, cap_db)
+    notes = (f"{capped} of {len(frames)} frames at the cap of {cap_db:g} dB",) if capped else ()
+    return ClipValue(value=float(frames.mean()), frames=tuple(frames.tolist()), notes=notes)
