@@ -41,5 +41,7 @@ def _mean_similarity(shape: tuple[int, ...], pairs: Iterable[tuple[NDArray, NDAr
 def _similarity(a: NDArray, b: NDArray, *, channel_axis: int | None) -> float:
     # Without the three options scikit-image takes a uniform 7x7 window with sample covariance: other numbers.
     # data_range is explicit because a wrong one gives values near 0 that look like a bad method.
-    options: dict[str, Any] = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
-    return float(structural_similarity(a, b, channel_axis=channel_axis, **options))
+    value: Any = structural_similarity(
+        a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255, channel_axis=channel_axis
+    )
+    return float(value)

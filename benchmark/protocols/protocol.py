@@ -69,6 +69,10 @@ class Protocol:
                 values[spec.id] = dataclasses.replace(value, notes=(*value.notes, constant)) if constant else value
         return values
 
+    def score_keys(self, prediction_digest: str, truth_digest: str) -> dict[str, str]:
+        """Metric id to the key of its score for these pixels."""
+        return {spec.id: score_key(prediction_digest, truth_digest, spec, given) for spec, given in self.metrics}
+
 
 def score_key(prediction_digest: str, truth_digest: str, metric: MetricSpec, parameters: Mapping[str, Parameter]) -> str:
     """Key of one score: the pixels of both videos, the metric's id and version, its parameters. Nothing else."""
@@ -95,7 +99,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 def _shipped() -> dict[str, Any]:
-    files = [file for file in resources.files(__package__).iterdir() if file.name.endswith(".toml")]
+    files = [file for file in resources.files("benchmark.protocols").iterdir() if file.name.endswith(".toml")]
     return {file.name.removesuffix(".toml"): file for file in sorted(files, key=lambda file: file.name)}
 
 
