@@ -309,6 +309,20 @@ def count_frames(path: Path) -> int:
     return sum(1 for _ in decoded_frames(path))
 
 
+def count_packets(path: Path) -> int:
+    """Coded pictures that a file holds, without decoding them; one that is cut off short counts fewer than it lists.
+
+    Raises UserError where the file cannot be opened or its packets end in an error.
+    """
+    import av
+
+    with _opened(path) as container:
+        try:
+            return sum(1 for packet in container.demux(container.streams.video[0]) if packet.size)
+        except av.FFmpegError as error:
+            raise UserError(f"{path}: breaks while reading ({_reason(error)}); it may be truncated: fetch it again") from None
+
+
 def write_lossless(path: Path, frames: Iterable[Frames], *, fps: float) -> None:
     """FFV1 in Matroska, bit-exact: equal frames give equal bytes. `path` is written in place; see `atomic_file`.
 

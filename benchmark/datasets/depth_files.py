@@ -1,0 +1,78 @@
+"""Depth from files: one .npy a frame, or one .npz with all of them."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UserError
+from .file_digests import FileDigests
+
+
+class DepthFiles:
+    """A MapSource over z-depth in metres, one .npy [height, width] a frame; 0 where a file has NaN or less than 0."""
+
+    def __init__(self, paths: Sequence[Path], digests: FileDigests) -> None:
+        self._paths, self._digests = list(paths), digests
+
+    @property
+    def key(self) -> str:
+        return f"depth:{self._digests.of_many(self._paths)}"
+
+    def frame(self, index: int) -> NDArray:
+        return _clean(_loaded(self._paths[index]), str(self._paths[index]))
+
+
+class DepthArchive:
+    """A MapSource over one .npz whose array `depth` is [frames, height, width] z-depth in metres."""
+
+    def __init__(self, path: Path, digests: FileDigests) -> None:
+        self._path, self._digests = path, digests
+
+    @property
+    def key(self) -> str:
+        return f"depth:{self._digests.of(self._path)}"
+
+    @cached_property
+    def _frames(self) -> NDArray:
+        archive = _loaded(self._path)
+        if "depth" not in getattr(archive, "files", ()):
+            raise UserError(f"{self._path}: no array named 'depth' in it; save with np.savez(path, depth=array)")
+        return archive["depth"]
+
+    def frame(self, index: int) -> NDArray:
+        if self._frames.ndim != 3 or not 0 <= index < len(self._frames):
+            raise UserError(
+                f"{self._path}: depth has shape {self._frames.shape}, frame {index} of [frames, height, width] is wanted"
+            )
+        return _clean(self._frames[index], f"{self._path}, frame {index}")
+
+
+def array_shape(path: Path) -> tuple[int, ...]:
+    """Shape of a .npy file from its header alone. Raises UserError where it is not one."""
+    try:
+        with path.open("rb") as file:
+            version = np.lib.format.read_magic(file)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            return read(file)[0]
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not a readable .npy file ({error}); write it again with np.save") from None
+
+
+def _loaded(path: Path):
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: not a readable array ({error}); write it again with np.save or np.savez") from None
+
+
+def _clean(depth: NDArray, where: str) -> NDArray:
+    if depth.ndim != 2 or depth.dtype.kind not in "fiu":
+        raise UserError(f"{where}: depth is {depth.dtype} of shape {depth.shape}, expected numbers [height, width] in metres")
+    depth = np.asarray(depth, np.float32)
+    return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0))

@@ -1,0 +1,366 @@
+"""Reader of the official Ego-Exo4D download layout: takes become clips, what is not there becomes a stated reason.
+
+Conventions (docs/data.md): frame i of every video is one instant; exo lens raw fisheye by plain scaling, ego lens
+Fisheye624 by the half-pixel rule and turned upright with its poses; nothing is guessed, held or dropped.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from egox.cameras import Camera
+
+from ..canvas import Canvas
+from ..clip import Clip, Input, View
+from ..errors import UserError, unknown
+from ..splits.manifest import Manifest, Row, load_manifest
+from ..video import FileSource, Video, count_packets
+from .dataset import Problem, Progress
+from .egoexo4d_layout import RGB_STREAM, Take, VideoFile, check_root, find_video, pose_files, read_takes, whole_video
+from .egoexo4d_lenses import (
+    AriaRgb,
+    ExoCalibration,
+    calibrations_from_csv,
+    calibrations_from_pose_file,
+    read_aria_rgb,
+)
+from .egoexo4d_poses import (
+    DEFAULT_ROW_OFFSET,
+    EgoTrack,
+    read_frame_times,
+    read_pose_file,
+    read_trajectory,
+    track_from_pose_file,
+    track_from_trajectory,
+)
+from .egoexo4d_text import Narrations
+from .file_digests import FileDigests
+from .identity import clip_digest
+
+FRAMES = 49
+"""Length of a clip on the take's 30 fps clock."""
+
+_TAKES_KEPT = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeCameras:
+    """Everything calibrated of a take. A thing that is not there is None or absent, with its reason in the field beside."""
+
+    exo: dict[str, ExoCalibration]
+    exo_reasons: dict[str, str]
+    rgb: AriaRgb | None
+    rgb_reason: str
+    track: EgoTrack | None
+    track_reason: str
+
+    @property
+    def source(self) -> str:
+        """Where the numbers come from, for `Row.pose_source`."""
+        exo = "+".join(sorted({calibration.source for calibration in self.exo.values()})) or "none"
+        return f"exo:{exo} ego:{self.track.source if self.track else 'none'}"
+
+
+class EgoExo4D:
+    """A download root (the folder that holds takes/)."""
+
+    name = "egoexo4d"
+    default_protocol = "rgb"
+
+    def __init__(self, root: Path, *, digests: FileDigests | None = None) -> None:
+        check_root(root)
+        self.root = root
+        self._digests = digests or FileDigests()
+        self._cameras: OrderedDict[tuple[str, int], TakeCameras] = OrderedDict()
+
+    @cached_property
+    def _listing(self) -> tuple[dict[str, Take], list[tuple[str, str]]]:
+        return read_takes(self.root)
+
+    @property
+    def takes(self) -> dict[str, Take]:
+        """Takes by name."""
+        return self._listing[0]
+
+    @property
+    def faults(self) -> list[tuple[str, str]]:
+        """(where, what) for each take record that could not be read."""
+        return self._listing[1]
+
+    @cached_property
+    def _pose_files(self) -> dict[str, Path]:
+        return pose_files(self.root)
+
+    @cached_property
+    def _narrations(self) -> Narrations:
+        return Narrations(self.root)
+
+    def cameras(self, take: Take, *, row_offset: int = DEFAULT_ROW_OFFSET) -> TakeCameras:
+        """All calibration of a take, kept for the next clip of it. row_offset matters for trajectories only."""
+        key = (take.name, row_offset)
+        if key not in self._cameras:
+            self._cameras[key] = self._read_cameras(take, row_offset)
+            if len(self._cameras) > _TAKES_KEPT:
+                self._cameras.popitem(last=False)
+        return self._cameras[key]
+
+    def _read_cameras(self, take: Take, row_offset: int) -> TakeCameras:
+        exo: dict[str, ExoCalibration] = {}
+        reasons: dict[str, str] = {}
+        entries: dict = {}
+        pose_path = self._pose_files.get(take.name)
+        csv_path = take.folder / "trajectory" / "gopro_calibs.csv"
+        try:
+            if csv_path.is_file():
+                exo, reasons = calibrations_from_csv(csv_path)
+        except UserError as error:
+            reasons = dict.fromkeys(take.exo, str(error))
+        pose_error = f"no camera_pose file for {take.name}"
+        if pose_path is not None:
+            try:
+                entries = read_pose_file(pose_path)
+                more, refused = calibrations_from_pose_file(entries, pose_path)
+                exo = {**{name: c for name, c in more.items() if name not in reasons}, **exo}
+                reasons = {**refused, **reasons}
+            except UserError as error:
+                pose_error = str(error)
+        rgb, rgb_reason = self._read_rgb(take)
+        track: EgoTrack | None = None
+        track_reason = take.aria_reason
+        try:
+            if take.aria in entries:
+                track = track_from_pose_file(entries[take.aria], where=f"{pose_path}: camera {take.aria}")
+            elif take.aria is not None:
+                if rgb is None:
+                    raise UserError(rgb_reason)
+                track = self._track_of_trajectory(take, rgb, row_offset, pose_error)
+        except UserError as error:
+            track_reason = str(error)
+        if track is not None and track.graph_uid:
+            worlds = {calibration.graph_uid for calibration in exo.values() if calibration.graph_uid}
+            if worlds - {track.graph_uid}:
+                track, track_reason = None, f"{take.name}: trajectory and gopro_calibs.csv name different worlds (graph_uid)"
+        return TakeCameras(exo=exo, exo_reasons=reasons, rgb=rgb, rgb_reason=rgb_reason, track=track, track_reason=track_reason)
+
+    def _read_rgb(self, take: Take) -> tuple[AriaRgb | None, str]:
+        path = take.folder / "trajectory" / "online_calibration.jsonl"
+        if not path.is_file():
+            return None, f"no ego lens: {path} is missing; fetch the part take_trajectory"
+        try:
+            return read_aria_rgb(path), ""
+        except UserError as error:
+            return None, f"no ego lens: {error}"
+
+    def _track_of_trajectory(self, take: Take, rgb: AriaRgb, row_offset: int, pose_error: str) -> EgoTrack:
+        path = take.folder / "trajectory" / "closed_loop_trajectory.csv"
+        if not path.is_file():
+            raise UserError(f"no ego poses: {pose_error} and {path} is missing; fetch the part take_trajectory")
+        sync = self.root / "captures" / take.capture_name / "timesync.csv"
+        if not take.capture_name or not sync.is_file() or take.sync_rows is None:
+            raise UserError(
+                f"no ego poses: {sync} or the take's timesync rows are missing; fetch the parts metadata and captures"
+            )
+        start, end = take.sync_rows
+        times = read_frame_times(
+            sync,
+            column=f"{take.aria}_{RGB_STREAM}_capture_timestamp_ns",
+            first_row=start + row_offset,
+            n_rows=max(end - start - row_offset, 0),
+        )
+        return track_from_trajectory(read_trajectory(path), times, rgb)
+
+    # -- Dataset -------------------------------------------------------------------------------------------------------
+
+    def splits(self) -> tuple[str, ...]:
+        named = sorted(path.stem for path in (self.root / "splits").glob("*.jsonl"))
+        return ("all", *(name for name in named if name != "all"))
+
+    def manifest(self, split: str) -> Manifest:
+        if split not in self.splits():
+            raise unknown("split", split, self.splits())
+        if split != "all":
+            return load_manifest(self.root / "splits" / f"{split}.jsonl")
+        return Manifest.of("all", self.name, [row for take in self.takes.values() for row in self.windows(take)])
+
+    def windows(self, take: Take, *, gap: int = 0) -> list[Row]:
+        """Non-overlapping 49-frame windows of a take that have video and poses; none where `take.unusable`.
+
+        gap: frames left out between two windows.
+        """
+        cameras = self.cameras(take)
+        exo = self.main_exo(take, cameras)
+        if take.unusable or exo is None or cameras.track is None or cameras.rgb is None or take.aria is None:
+            return []
+        usable = cameras.track.valid()[: self.video_frames(take, exo)]
+        if take.task_frames is not None:
+            inside = np.arange(len(usable))
+            usable = usable & (inside >= take.task_frames[0]) & (inside <= take.task_frames[1])
+        rows, first = [], 0
+        while first + FRAMES <= len(usable):
+            gaps = np.flatnonzero(~usable[first : first + FRAMES])
+            if len(gaps):
+                first += int(gaps[-1]) + 1
+                continue
+            if cameras.exo[exo].covers(first, first + FRAMES - 1):
+                rows.append(self._row(take, cameras, exo, first))
+            first += FRAMES + gap
+        return rows
+
+    def _row(self, take: Take, cameras: TakeCameras, exo: str, first: int) -> Row:
+        last = first + FRAMES - 1
+        mps = cameras.track is not None and cameras.track.source == "mps"
+        return Row(
+            clip_id=f"{take.name}_{first}_{last}",
+            take_uid=take.uid,
+            take_name=take.name,
+            first_frame=first,
+            last_frame=last,
+            exo_cam=exo,
+            aria_id=take.aria or "",
+            capture_uid=take.capture_uid,
+            place=take.place,
+            participant=take.participant,
+            scenario=take.scenario,
+            university=take.university,
+            row_offset=DEFAULT_ROW_OFFSET if mps else 0,
+            pose_source=cameras.source,
+        )
+
+    def main_exo(self, take: Take, cameras: TakeCameras) -> str | None:
+        """best_exo where it can be used, else the first calibrated landscape camera with a video; None where there is none."""
+        usable = [name for name in take.exo if name in cameras.exo and cameras.exo[name].width > cameras.exo[name].height]
+        usable = [name for name in usable if isinstance(whole_video(take, name, height=0), Path)]
+        return take.best_exo if take.best_exo in usable else usable[0] if usable else None
+
+    def video_frames(self, take: Take, exo: str) -> int:
+        """Frames that the take's ego and exo video both hold, by their packets; 0 where one is missing."""
+        paths = [whole_video(take, name, height=0) for name in (exo, take.aria or "")]
+        return min(count_packets(path) if isinstance(path, Path) else 0 for path in paths)
+
+    def digest(self, row: Row, canvas: Canvas) -> str:
+        return clip_digest(self.clip(row, canvas), canvas)
+
+    def prepare(self, rows: Sequence[Row], canvas: Canvas, *, needs: frozenset[Input], workers: int, progress: Progress) -> None:
+        """Nothing to make: recordings are there or they are not."""
+
+    def verify(self, *, progress: Progress) -> Iterator[Problem]:
+        from .verify_egoexo4d import problems_of
+
+        return problems_of(self, progress=progress)
+
+    def clip(self, row: Row, canvas: Canvas) -> Clip:
+        missing: dict[Input, str] = {
+            Input.DEPTH: f"no depth for {row.clip_id}: the Ego-Exo4D download has none; estimate it first",
+            Input.MASKS: f"no masks for {row.clip_id}: the Ego-Exo4D download has none for whole clips",
+            Input.EGO_PRIOR: f"no ego prior for {row.clip_id}: the Ego-Exo4D download has none; render it first",
+            Input.BODY_POSE: f"no body pose for {row.clip_id}: not read from the Ego-Exo4D download",
+        }
+        take = self.takes.get(row.take_name)
+        exo: tuple[View, ...] = ()
+        ego_camera: Camera | None = None
+        truth: View | None = None
+        caption: str | None = None
+        if take is None or (row.take_uid and take.uid and row.take_uid != take.uid):
+            reason = f"take {row.take_name} ({row.take_uid or 'no uid'}) is not in {self.root}; see 'egox-bench data plan'"
+            missing.update(
+                dict.fromkeys((Input.EXO_VIDEO, Input.EXO_CAMERA, Input.EGO_CAMERA, Input.TRUTH, Input.CAPTION), reason)
+            )
+        else:
+            offset = row.row_offset if row.pose_source else DEFAULT_ROW_OFFSET
+            cameras = self.cameras(take, row_offset=offset)
+            exo = self._exo_views(take, cameras, row, canvas, missing)
+            ego_camera = self._ego_camera(cameras, row, canvas, missing)
+            truth = self._truth(take, row, canvas, ego_camera, missing)
+            caption = self._narrations.caption(take.uid, row.first_frame, row.last_frame)
+            if caption is None:
+                missing[Input.CAPTION] = f"no atomic descriptions for {row.clip_id} in {self.root / 'annotations'}"
+        return Clip(
+            id=row.clip_id,
+            place=row.place or (take.place if take else ""),
+            take=row.cluster,
+            fps=canvas.fps,
+            frame_indices=canvas.window(row.first_frame),
+            exo=exo,
+            ego_camera=ego_camera,
+            ego_size=(canvas.ego_side, canvas.ego_side),
+            caption=caption,
+            truth=truth,
+            missing=missing,
+        )
+
+    def _exo_views(
+        self, take: Take, cameras: TakeCameras, row: Row, canvas: Canvas, missing: dict[Input, str]
+    ) -> tuple[View, ...]:
+        try:
+            main = self._exo_view(take, cameras, row.exo_cam, row, canvas)
+        except UserError as error:
+            missing[Input.EXO_VIDEO] = missing[Input.EXO_CAMERA] = str(error)
+            return ()
+        if main.camera is None:
+            missing[Input.EXO_CAMERA] = cameras.exo_reasons.get(row.exo_cam) or self._uncalibrated(take, row.exo_cam, row)
+        views = [main]
+        for name in take.exo:
+            if name == row.exo_cam or name not in cameras.exo:
+                continue
+            try:
+                view = self._exo_view(take, cameras, name, row, canvas)
+            except UserError:
+                continue  # a further view that is not there or stands upright: `verify` names it, N-view methods count views
+            if view.camera is not None:
+                views.append(view)
+        return tuple(views)
+
+    def _uncalibrated(self, take: Take, name: str, row: Row) -> str:
+        return f"camera {name} of {take.name} has no calibration for frames {row.first_frame}..{row.last_frame}"
+
+    def _video(self, take: Take, camera: str, row: Row, canvas: Canvas, *, height: int) -> Video:
+        file = find_video(take, camera, height=height, first=row.first_frame, last=row.last_frame, step=canvas.step)
+        if not isinstance(file, VideoFile):
+            raise UserError(file)
+        source = FileSource(file.path, key=file.key or self._digests.of(file.path))
+        indices = tuple((frame - file.first) // file.step for frame in canvas.window(row.first_frame))
+        return Video(source=source, indices=indices, fps=canvas.fps)
+
+    def _exo_view(self, take: Take, cameras: TakeCameras, name: str, row: Row, canvas: Canvas) -> View:
+        video = self._video(take, name, row, canvas, height=canvas.exo_size[0])
+        calibration, camera = cameras.exo.get(name), None
+        if calibration is not None and calibration.covers(row.first_frame, row.last_frame):
+            height, width = video.size
+            poses = np.repeat(calibration.world_from_camera[None], canvas.frames, 0)
+            lens = calibration.lens_at(width, height)
+            camera = Camera(lens=lens, width=width, height=height, world_from_camera=poses)
+        return canvas.fit_exo(View(name=name, video=video, camera=camera))
+
+    def _ego_camera(self, cameras: TakeCameras, row: Row, canvas: Canvas, missing: dict[Input, str]) -> Camera | None:
+        if cameras.track is None or cameras.rgb is None:
+            missing[Input.EGO_CAMERA] = cameras.track_reason or cameras.rgb_reason
+            return None
+        gap = cameras.track.missing_in(row.first_frame, row.last_frame)
+        if gap is not None:
+            missing[Input.EGO_CAMERA] = f"pose missing at frame {gap}"
+            return None
+        return upright_ego(cameras.rgb, cameras.track.world_from_raw[list(canvas.window(row.first_frame))], canvas.ego_side)
+
+    def _truth(self, take: Take, row: Row, canvas: Canvas, ego_camera: Camera | None, missing: dict[Input, str]) -> View | None:
+        if take.aria is None:
+            missing[Input.TRUTH] = f"no aria video: {take.aria_reason}"
+            return None
+        try:
+            view = canvas.fit_ego(
+                View(name=take.aria, video=self._video(take, take.aria, row, canvas, height=canvas.ego_side), camera=None)
+            )
+        except UserError as error:
+            missing[Input.TRUTH] = f"no aria video: {error}"
+            return None
+        return replace(view, camera=ego_camera)
+
+
+def upright_ego(rgb: AriaRgb, world_from_raw: np.ndarray, side: int) -> Camera:
+    """The ego camera of the upright picture at side x side from raw poses [frames, 4, 4]."""
+    return Camera(lens=rgb.raw_lens_at(side), width=side, height=side, world_from_camera=world_from_raw).upright()

@@ -1,0 +1,262 @@
+"""Lenses of Ego-Exo4D: gopro_calibs.csv, the exo entries of camera_pose, and Aria's online calibration.
+
+Two resizing rules meet here, each stated once. Exo: focal and principal point are scaled plainly (c = W/2 is nominal, so
+796x448 gets c = (398, 224)). Ego: the half-pixel rule, 2880 -> crop 32 a side -> half -> 1408 -> n.
+Sources: dataset documentation; OpenCV fisheye `estimateNewCameraMatrixForUndistortRectify` with balance 0.8.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from scipy.optimize import brentq
+from scipy.spatial.transform import Rotation
+
+from egox.cameras import Array, Fisheye624, KannalaBrandt, inverse, rigid
+
+from ..errors import UserError
+
+GOPRO_K = (0.036902, 0.057131, -0.057154, 0.018458)
+"""The shared factory model of the exo cameras: every measured camera has exactly these four numbers."""
+
+RAW_FOCAL_RANGE_PX = (1450.0, 2500.0)
+"""Where the raw focal length of a 3840x2160 exo camera is looked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExoCalibration:
+    """One still exo camera at its full size. first, last: take frames it holds for, -1 where for all."""
+
+    name: str
+    lens: KannalaBrandt
+    width: int
+    height: int
+    world_from_camera: Array
+    source: str
+    first: int = -1
+    last: int = -1
+    graph_uid: str = ""
+
+    def covers(self, first: int, last: int) -> bool:
+        return (self.first < 0 or first >= self.first) and (self.last < 0 or last <= self.last)
+
+    def lens_at(self, width: int, height: int) -> KannalaBrandt:
+        """The raw lens of the video at this size, by plain scaling. Raises UserError where the orientation differs."""
+        if (self.width > self.height) != (width > height):
+            raise UserError(
+                f"camera {self.name}: calibrated at {self.width}x{self.height} but its video is {width}x{height};"
+                " one of them is turned: check image_width in gopro_calibs.csv"
+            )
+        return plain_scaled(self.lens, width / self.width, height / self.height)
+
+
+def plain_scaled(lens: KannalaBrandt, sx: float, sy: float) -> KannalaBrandt:
+    """Focal and centre times the scales; k acts on angles and stays."""
+    return replace(lens, fx=lens.fx * sx, fy=lens.fy * sy, cx=lens.cx * sx, cy=lens.cy * sy)
+
+
+def read_csv(path: Path) -> Iterator[dict[str, str]]:
+    """Rows by header name; names and cells stripped (the files carry leading spaces). Raises UserError if unreadable."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file, skipinitialspace=True):
+                yield {key.strip(): (value or "").strip() for key, value in row.items() if key is not None}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: cannot be read as a table ({error}); fetch it again") from None
+
+
+def rotation_xyzw(values: Any, where: str) -> Array:
+    """Rotation matrix of a scalar-last quaternion. Raises UserError unless its norm is 1 within 1e-3."""
+    norm = float(np.linalg.norm(values))
+    if not abs(norm - 1) < 1e-3:
+        raise UserError(f"{where}: the quaternion has norm {norm:.4g}, expected 1 (order x, y, z, w); fetch the file again")
+    return Rotation.from_quat(values).as_matrix()
+
+
+def calibrations_from_csv(path: Path) -> tuple[dict[str, ExoCalibration], dict[str, str]]:
+    """Cameras of gopro_calibs.csv with quality 1, and why each other one is left out.
+
+    Raises UserError naming file, camera and field for a cell that cannot be read.
+    """
+    found: dict[str, ExoCalibration] = {}
+    refused: dict[str, str] = {}
+    for row in read_csv(path):
+        name = row.get("cam_uid", "")
+        try:
+            quality = int(float(row["quality"]))
+            if quality != 1:
+                refused[name] = f"{path}: {name} has quality {quality}, only 1 is localised"
+                continue
+            fx, fy, cx, cy, *k = (float(row[f"intrinsics_{i}"]) for i in range(8))
+            if not row["intrinsics_type"].upper().startswith("KANNALABRANDT"):
+                refused[name] = f"{path}: {name} has lens type {row['intrinsics_type']}, expected KANNALABRANDTK3"
+                continue
+            shift = [float(row[f"t{axis}_world_cam"]) for axis in "xyz"]
+            turn = rotation_xyzw([float(row[f"q{axis}_world_cam"]) for axis in "xyzw"], f"{path}: camera {name}")
+            found[name] = ExoCalibration(
+                name=name,
+                lens=KannalaBrandt(fx=fx, fy=fy, cx=cx, cy=cy, k=(k[0], k[1], k[2], k[3])),
+                width=int(float(row["image_width"])),
+                height=int(float(row["image_height"])),
+                world_from_camera=rigid(turn, shift),
+                source="gopro_calibs",
+                first=int(float(row["start_frame_idx"])),
+                last=int(float(row["end_frame_idx"])),
+                graph_uid=row.get("graph_uid", ""),
+            )
+        except KeyError as error:
+            raise UserError(f"{path}: column {error.args[0]!r} is missing; fetch the part take_trajectory again") from None
+        except ValueError as error:
+            raise UserError(f"{path}: camera {name!r}: {error}; fetch the part take_trajectory again") from None
+    return found, refused
+
+
+def undistorted_focal(raw_focal: float, *, width: int, height: int, k: tuple[float, float, float, float]) -> float:
+    """Focal length of the published undistorted picture from the raw one (square pixels, centred principal point)."""
+    lens = KannalaBrandt(fx=raw_focal, fy=raw_focal, cx=0.0, cy=0.0, k=k)
+    sides = np.array([[width / 2, 0.0], [0.0, height / 2]])
+    rays = lens.unproject(sides)
+    a, b = sides[0, 0] * rays[0, 2] / rays[0, 0], sides[1, 1] * rays[1, 2] / rays[1, 1]
+    return 0.8 * min(a, b) + 0.2 * max(a, b)
+
+
+def raw_lens_of_undistorted(
+    intrinsics: Any, *, where: str, k: tuple[float, float, float, float] = GOPRO_K
+) -> tuple[KannalaBrandt, int, int]:
+    """The raw fisheye of an exo camera from its published undistorted 3x3 K at full size; with width and height.
+
+    Raises UserError where K is not centred with square pixels, or no raw focal in RAW_FOCAL_RANGE_PX gives it.
+    """
+    matrix = np.asarray(intrinsics, np.float64)
+    if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
+        raise UserError(f"{where}: intrinsics must be a finite 3x3 matrix; use gopro_calibs.csv instead")
+    fx, fy, cx, cy = matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]
+    width, height = round(2 * cx), round(2 * cy)
+    if abs(fx / fy - 1) > 1e-6 or (width, height) not in {(3840, 2160), (2160, 3840)} or abs(2 * cx - width) > 1e-3:
+        raise UserError(
+            f"{where}: K with f ({fx:.1f}, {fy:.1f}), c ({cx:.1f}, {cy:.1f}) is not centred; use gopro_calibs.csv instead"
+        )
+    low, high = RAW_FOCAL_RANGE_PX
+
+    def excess(focal: float) -> float:
+        return undistorted_focal(focal, width=width, height=height, k=k) - fx
+
+    if excess(low) * excess(high) > 0:
+        raise UserError(
+            f"{where}: no raw focal in {low:.0f}..{high:.0f} px gives the published {fx:.1f}; use gopro_calibs.csv instead"
+        )
+    focal = float(brentq(excess, low, high, xtol=1e-10))  # pyright: ignore[reportArgumentType]
+    return KannalaBrandt(fx=focal, fy=focal, cx=float(cx), cy=float(cy), k=k), width, height
+
+
+def calibrations_from_pose_file(
+    cameras: Mapping[str, Mapping[str, Any]], path: Path
+) -> tuple[dict[str, ExoCalibration], dict[str, str]]:
+    """Exo cameras of a camera_pose file: raw lens by the closed-form root, pose from its world-to-camera matrix."""
+    found: dict[str, ExoCalibration] = {}
+    refused: dict[str, str] = {}
+    for name, entry in cameras.items():
+        if name == "metadata" or name.startswith("aria"):
+            continue
+        where = f"{path}: camera {name}"
+        try:
+            k = tuple(float(value) for value in entry.get("distortion_coeffs") or GOPRO_K)
+            if len(k) != 4:
+                raise UserError(f"{where}: distortion_coeffs has {len(k)} numbers, expected 4")
+            matrix = np.asarray(entry["camera_extrinsics"], np.float64)
+            if matrix.shape != (3, 4) or not np.isfinite(matrix).all():
+                raise UserError(f"{where}: camera_extrinsics must be a finite 3x4 matrix")
+            lens, width, height = raw_lens_of_undistorted(entry["camera_intrinsics"], where=where, k=(k[0], k[1], k[2], k[3]))
+        except UserError as error:
+            refused[name] = str(error)
+            continue
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            refused[name] = f"{where}: cannot be read ({type(error).__name__}: {error})"
+            continue
+        pose = inverse(matrix)
+        found[name] = ExoCalibration(
+            name=name, lens=lens, width=width, height=height, world_from_camera=pose, source="camera_pose"
+        )
+    return found, refused
+
+
+class _Projection(msgspec.Struct, rename="pascal"):
+    name: str
+    params: list[float]
+
+
+class _Placement(msgspec.Struct, rename="pascal"):
+    translation: tuple[float, float, float]
+    unit_quaternion: tuple[float, tuple[float, float, float]]
+
+
+class _CameraCalibration(msgspec.Struct):
+    label: str = msgspec.field(name="Label")
+    projection: _Projection = msgspec.field(name="Projection")
+    placement: _Placement = msgspec.field(name="T_Device_Camera")
+
+
+class _OnlineLine(msgspec.Struct):
+    cameras: list[_CameraCalibration] = msgspec.field(name="CameraCalibrations")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AriaRgb:
+    """Aria's RGB camera: raw (not upright) lens at 1408x1408, and where it sits on the device."""
+
+    lens_1408: Fisheye624
+    device_from_camera: Array
+
+    def raw_lens_at(self, side: int) -> Fisheye624:
+        """The raw lens at side x side pixels, by the half-pixel rule."""
+        return self.lens_1408.resized(side / 1408, side / 1408)
+
+
+def aria_lens_1408(params: list[float] | tuple[float, ...], *, where: str) -> Fisheye624:
+    """The lens at 1408 from Aria's 15 numbers for 2880 or 1408 pixels: the principal point says which.
+
+    Raises UserError where the principal point is more than 8 % off the middle of both.
+    """
+    if len(params) != 15:
+        raise UserError(f"{where}: camera-rgb has {len(params)} parameters, expected the 15 of FisheyeRadTanThinPrism")
+    lens = Fisheye624.from_params(params)
+    for side in (2880, 1408):
+        if max(abs(lens.cx / (side / 2) - 1), abs(lens.cy / (side / 2) - 1)) <= 0.08:
+            return lens if side == 1408 else lens.cropped(32, 32).resized(0.5, 0.5)
+    raise UserError(
+        f"{where}: camera-rgb has its principal point at ({lens.cx:.1f}, {lens.cy:.1f}), the middle of neither"
+        " 2880 nor 1408 pixels; the calibration is of another camera or size"
+    )
+
+
+def read_aria_rgb(path: Path) -> AriaRgb:
+    """camera-rgb (by label, never by position) of the first line of online_calibration.jsonl.
+
+    One line is enough: the RGB numbers do not change within a take. Raises UserError naming file and line.
+    """
+    try:
+        with path.open("rb") as file:
+            line = next((line for line in file if line.strip()), None)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); fetch the part take_trajectory") from None
+    if line is None:
+        raise UserError(f"{path}: empty; fetch the part take_trajectory again")
+    try:
+        calibration = msgspec.json.decode(line, type=_OnlineLine)
+    except msgspec.DecodeError as error:
+        raise UserError(f"{path}, line 1: {error}; fetch the part take_trajectory again") from None
+    rgb = [camera for camera in calibration.cameras if camera.label == "camera-rgb"]
+    if len(rgb) != 1:
+        raise UserError(f"{path}, line 1: {len(rgb)} cameras labelled camera-rgb, expected one")
+    scalar, vector = rgb[0].placement.unit_quaternion
+    turn = rotation_xyzw([*vector, scalar], f"{path}: camera-rgb")
+    return AriaRgb(
+        lens_1408=aria_lens_1408(rgb[0].projection.params, where=str(path)),
+        device_from_camera=rigid(turn, rgb[0].placement.translation),
+    )
