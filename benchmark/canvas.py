@@ -31,7 +31,9 @@ class Canvas:
         height, width = self.exo_size
         have_h, have_w = view.video.size
         if have_h < height:
-            raise UserError(f"{view.video.source.label}: {have_w}x{have_h} is smaller than the {self.name} canvas {width}x{height}")
+            raise UserError(
+                f"{view.video.source.label}: {have_w}x{have_h} is smaller than the {self.name} canvas {width}x{height}"
+            )
         if have_h != height:
             have_w = 2 * round(have_w * height / have_h / 2)
             view = view.resized(have_w, height)
@@ -46,7 +48,9 @@ class Canvas:
         """Scale a square ego view to the canvas side (never up)."""
         height, width = view.video.size
         if height != width or height < self.ego_side:
-            raise UserError(f"{view.video.source.label}: ego video is {width}x{height}, expected a square of at least {self.ego_side}")
+            raise UserError(
+                f"{view.video.source.label}: ego video is {width}x{height}, expected a square of at least {self.ego_side}"
+            )
         return view if height == self.ego_side else view.resized(self.ego_side, self.ego_side)
 
 

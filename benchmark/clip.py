@@ -174,9 +174,7 @@ class ClipInputs:
     truth: Video | None = None
 
 
-def inputs_for(
-    clip: Clip, *, needs: frozenset[Input], exo_views: int = 1, privilege: Privilege = Privilege.NONE
-) -> ClipInputs:
+def inputs_for(clip: Clip, *, needs: frozenset[Input], exo_views: int = 1, privilege: Privilege = Privilege.NONE) -> ClipInputs:
     """The inputs that a method with these needs may see. Raises Undefined, with the reason, where one is missing."""
     reason = clip.undefined_for(needs)
     if reason is not None:

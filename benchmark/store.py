@@ -157,7 +157,7 @@ class RunFolder:
 
 
 def _file_name(clip: str) -> str:
-    if not clip or clip.startswith(".") or any(c in clip for c in '/\\\0:') or len(clip.encode()) > 200:
+    if not clip or clip.startswith(".") or any(c in clip for c in "/\\\0:") or len(clip.encode()) > 200:
         raise UserError(f"clip id {clip!r} cannot be a file name: rename it in the manifest (no slash, colon or leading dot)")
     return clip
 
@@ -165,7 +165,7 @@ def _file_name(clip: str) -> str:
 def _read(path: Path, kind: type[T]) -> T | None:
     try:
         data = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error

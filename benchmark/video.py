@@ -299,9 +299,7 @@ def decoded_frames(path: Path) -> Iterator[Frames]:
                     yield rgb.to_ndarray()
                 index += 1
         except av.FFmpegError as error:
-            raise UserError(
-                f"{path}: breaks at frame {index} ({_reason(error)}); it may be truncated: fetch it again"
-            ) from None
+            raise UserError(f"{path}: breaks at frame {index} ({_reason(error)}); it may be truncated: fetch it again") from None
 
 
 def count_frames(path: Path) -> int:

@@ -1,4 +1,85 @@
 """The command line: one verb a file, each with a `command` function whose annotations are its flags.
 
-Verb modules import nothing heavy at the top (no numpy, no video or image library): `--help` must answer at once.
+Verb modules import nothing heavy at the top (no numpy, no video or image library): `--help` must answer at once. Verbs of
+other packages (the leaderboard's tables) are entry points in the group `egox_bench.verbs`.
+
+Exit codes: 0 all went well; 1 done, but some clips failed or problems were found; 2 a mistake to mend (nothing was lost);
+130 interrupted (run the same command again to go on).
 """
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import entry_points
+
+import typer
+
+from ..errors import UserError
+from . import (
+    check,
+    data_audit,
+    data_build,
+    data_import,
+    data_plan,
+    data_verify,
+    doctor,
+    generate,
+    list_things,
+    run,
+    score,
+    store_gc,
+    store_size,
+    store_why,
+)
+
+VERBS = "egox_bench.verbs"
+
+EPILOG = (
+    "Exit codes: 0 all went well; 1 done, but clips failed or problems were found; 2 a mistake to mend; 130 interrupted. "
+    "First steps: egox-bench run --method ego-prior --split unseen"
+)
+
+
+def build() -> typer.Typer:
+    """The application with all its verbs."""
+    app = typer.Typer(
+        name="egox-bench", no_args_is_help=True, add_completion=False, rich_markup_mode="markdown",
+        help="Benchmark for exocentric-to-egocentric video generation: data, methods, scores, tables.",
+        epilog=EPILOG, pretty_exceptions_enable=False,
+    )  # fmt: skip
+    app.command("run")(run.command)
+    app.command("generate")(generate.command)
+    app.command("score")(score.command)
+    app.command("check")(check.command)
+    app.add_typer(list_things.app, name="list", help="Methods, splits, protocols and metrics that are there.")
+    data = typer.Typer(no_args_is_help=True)
+    for name, module in (
+        ("verify", data_verify), ("plan", data_plan), ("build", data_build), ("import", data_import), ("audit", data_audit),
+    ):  # fmt: skip
+        data.command(name)(module.command)
+    app.add_typer(data, name="data", help="Check data, plan a download, make and audit splits.")
+    store = typer.Typer(no_args_is_help=True)
+    for name, module in (("size", store_size), ("gc", store_gc), ("why", store_why)):
+        store.command(name)(module.command)
+    app.add_typer(store, name="store", help="What runs and caches hold, what can go, and what a key is made of.")
+    app.command("doctor")(doctor.command)
+    for point in sorted(entry_points(group=VERBS), key=lambda p: p.name):
+        app.command(point.name)(point.load())
+    return app
+
+
+def main() -> None:
+    """Entry point of `egox-bench`."""
+    try:
+        build()()
+    except UserError as error:
+        print(f"egox-bench: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("egox-bench: interrupted; what was finished is kept, run the same command again to go on", file=sys.stderr)
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        # The reader (head, less) has gone; keep Python from complaining while it shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None

@@ -1,0 +1,121 @@
+"""egox-bench list: methods, splits, protocols, metrics."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import typer
+
+from . import options as o
+
+app = typer.Typer(no_args_is_help=True)
+
+
+def _show(rows: list[dict[str, Any]], *, as_json: bool, title: str) -> None:
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", pad_edge=False)
+    for name in rows[0] if rows else ():
+        table.add_column(name, overflow="fold", no_wrap=name in ("id", "split"))
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    Console().print(table)
+
+
+@app.command("methods")
+def methods(as_json: o.AsJson = False) -> None:
+    """Methods that are installed: what they need, what they may see, and whether they can be loaded."""
+    from ..registry import load_registry
+
+    registry = load_registry()
+    rows = [
+        {
+            "id": spec.id,
+            "version": spec.version,
+            "needs": ", ".join(sorted(spec.needs)) or "nothing",
+            "sees truth": "" if spec.privileged == "none" else spec.privileged.replace("_", " "),
+            "kind": "control" if spec.control else "method",
+            "status": "ready",
+            "what": spec.summary,
+        }
+        for spec in registry.methods.values()
+    ]
+    rows += [
+        {
+            "id": b.id,
+            "version": "",
+            "needs": "",
+            "sees truth": "",
+            "kind": "",
+            "status": f"broken: {b.reason}",
+            "what": f"of {b.package}",
+        }
+        for b in registry.broken
+    ]
+    _show(rows, as_json=as_json, title="methods")
+
+
+@app.command("splits")
+def splits(data: o.Data = "sim", as_json: o.AsJson = False) -> None:
+    """Splits of the data: clips, takes, places, digest."""
+    from ..datasets.opening import open_dataset
+
+    dataset = open_dataset(data)
+    rows = []
+    for name in dataset.splits():
+        manifest = dataset.manifest(name)
+        rows.append(
+            {
+                "split": name,
+                "clips": len(manifest.rows),
+                "takes": len({row.cluster for row in manifest.rows}),
+                "places": len({row.place for row in manifest.rows if row.place}),
+                "digest": manifest.digest,
+            }
+        )
+    _show(rows, as_json=as_json, title=f"splits of {dataset.name}")
+
+
+@app.command("protocols")
+def protocols(as_json: o.AsJson = False) -> None:
+    """Protocols: canvas, metrics, digest."""
+    from ..protocols.protocol import load_protocol, protocol_names
+
+    rows = []
+    for name in protocol_names():
+        protocol = load_protocol(name)
+        canvas = protocol.canvas
+        rows.append(
+            {
+                "id": name,
+                "version": protocol.version,
+                "canvas": f"{canvas.name}: ego {canvas.ego_side}x{canvas.ego_side}, {canvas.frames} frames at {canvas.fps:g} fps",
+                "metrics": ", ".join(metric.id for metric, _ in protocol.metrics),
+                "digest": protocol.digest,
+                "what": protocol.summary,
+            }
+        )
+    _show(rows, as_json=as_json, title="protocols")
+
+
+@app.command("metrics")
+def metrics(as_json: o.AsJson = False) -> None:
+    """Metrics: unit, direction, version, definition."""
+    from ..metrics import METRICS
+
+    rows = [
+        {
+            "id": metric.id,
+            "version": metric.version,
+            "unit": metric.unit,
+            "better": "higher" if metric.direction == "up" else "lower",
+            "what": metric.summary,
+        }
+        for metric in METRICS.values()
+    ]
+    _show(rows, as_json=as_json, title="metrics")

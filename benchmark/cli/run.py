@@ -1,0 +1,52 @@
+"""egox-bench run: generate, score and show a table."""
+
+from __future__ import annotations
+
+from . import options as o
+
+
+def command(
+    method: o.Methods,
+    split: o.Split = "unseen",
+    data: o.Data = "sim",
+    protocol: o.Protocol = None,
+    settings: o.Settings = None,
+    preset: o.Preset = None,
+    seed: o.Seed = 0,
+    limit: o.Limit = None,
+    clips: o.Clips = None,
+    workers: o.Workers = 1,
+    overwrite: o.Overwrite = o.OverwriteChoice.NEVER,
+    out: o.Out = o.DEFAULT_OUT,
+    dry_run: o.DryRun = False,
+    as_json: o.AsJson = False,
+) -> None:
+    """Generate videos with a method, score them and print a table.
+
+    What is there already is kept: a second call does only what is missing, and a change of the method's code, its options,
+    the data or the seed is noticed. Clips that fail are reported and tried again next time.
+
+    Examples:
+
+    egox-bench run --method ego-prior --split unseen
+
+    egox-bench run -m oracle -m copy-exo -m ego-prior --split unseen --workers 2
+
+    egox-bench run --method ego-prior --data path/to/egox_release --split all
+    """
+    from ..job import JobConfig
+    from ..registry import settings_from
+    from ..work import Steps
+    from .running import execute
+
+    configs = [
+        JobConfig(
+            data=data, split=split, protocol=protocol, out=out, seed=seed, method=name, preset=preset,
+            settings=settings_from(settings or []),
+        )
+        for name in (o.comma_list(method) or [])
+    ]  # fmt: skip
+    execute(
+        configs, Steps(generate=True, score=True), limit=limit, clips=o.comma_list(clips), workers=workers,
+        overwrite=overwrite, dry_run=dry_run, as_json=as_json,
+    )  # fmt: skip

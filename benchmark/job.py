@@ -1,0 +1,207 @@
+"""A job: one source of answers on one split under one protocol. Plans what is cached and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+
+import msgspec
+
+from .answers import Answers, Crop, answers_of_method, answers_of_videos
+from .canvas import Canvas
+from .datasets.dataset import Dataset
+from .errors import UserError
+from .protocols.protocol import Protocol, load_protocol, score_key
+from .registry import train_subset
+from .splits.manifest import Manifest, Row
+from .store import Identity, Prediction, RunFolder, content_key, run_folder, run_folders
+
+
+class Overwrite(StrEnum):
+    """never: keep all that is committed; failed: try undefined clips again; always: make everything anew.
+
+    Clips that ended in an error are never stored, so they are tried again in any case.
+    """
+
+    NEVER = "never"
+    FAILED = "failed"
+    ALWAYS = "always"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobConfig:
+    """What the user asked for, in plain values; a worker process makes the same job from it.
+
+    Exactly one of `method` and `videos` is set; `name` goes with `videos`.
+    """
+
+    data: str
+    split: str
+    protocol: str | None
+    out: Path
+    seed: int = 0
+    method: str | None = None
+    preset: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    videos: Path | None = None
+    name: str | None = None
+    crop: Crop = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipPlan:
+    """What is known of one clip before any work: its keys, and what is already there."""
+
+    row: Row
+    clip_digest: str
+    extra: str
+    prediction_key: str
+    cached: Prediction | None
+    unscored: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Everything resolved; see `open_job`. train_rows: what `fit` learns from, empty where the method has no fit."""
+
+    config: JobConfig
+    dataset: Dataset
+    manifest: Manifest
+    protocol: Protocol
+    answers: Answers
+    identity: Identity
+    folder: RunFolder
+    train_rows: tuple[Row, ...]
+
+    @property
+    def canvas(self) -> Canvas:
+        return self.protocol.canvas
+
+    @property
+    def title(self) -> str:
+        return f"{self.answers.spec.id} on {self.manifest.split}"
+
+    def clip_seed(self, clip: str) -> int:
+        """The seed of one clip: 63 bits from the run's seed and the clip id, so order and workers do not matter."""
+        return int(content_key({"seed": self.config.seed, "clip": clip}), 16) >> 1
+
+    def plan_clip(self, row: Row, overwrite: Overwrite) -> ClipPlan:
+        """Look up one clip. Reads the store, decodes nothing."""
+        digest = self.dataset.digest(row, self.canvas)
+        extra = self.answers.extra_key(row.clip_id)
+        key = self.identity.prediction_key(digest, extra)
+        cached = self.folder.prediction(row.clip_id)
+        if cached is not None and (
+            cached.key != key
+            or overwrite is Overwrite.ALWAYS
+            or (overwrite is Overwrite.FAILED and cached.outcome == "undefined")
+        ):
+            cached = None
+        return ClipPlan(
+            row=row, clip_digest=digest, extra=extra, prediction_key=key, cached=cached,
+            unscored=() if cached is None else self.unscored(row.clip_id, cached),
+        )  # fmt: skip
+
+    def score_keys(self, prediction: Prediction) -> dict[str, str]:
+        """Metric id to score key of a committed prediction; the clip's digest stands for its truth."""
+        if prediction.pixels is None:
+            return {}
+        return {
+            spec.id: score_key(prediction.pixels, prediction.clip_digest, spec, parameters)
+            for spec, parameters in self.protocol.metrics
+        }
+
+    def unscored(self, clip: str, prediction: Prediction) -> tuple[str, ...]:
+        """The protocol's metrics that have no score for this prediction yet."""
+        have = self.folder.scores(clip).metrics
+        wanted = self.score_keys(prediction)
+        return tuple(metric for metric, key in wanted.items() if metric not in have or have[metric].key != key)
+
+
+def open_job(config: JobConfig) -> Job:
+    """Open the data, find split, protocol and method, and work out the keys. Loads no model and decodes nothing."""
+    from .datasets.opening import open_dataset
+
+    dataset = open_dataset(config.data)
+    protocol = load_protocol(config.protocol or dataset.default_protocol)
+    manifest = manifest_of(dataset, config.split)
+    if config.videos is not None:
+        answers = answers_of_videos(config.videos, name=config.name or config.videos.name, crop=config.crop)
+    elif config.method is not None:
+        answers = answers_of_method(config.method, preset=config.preset, settings=config.settings)
+    else:
+        raise ValueError("a job needs a method or a folder of videos")
+    return make_job(config, dataset=dataset, manifest=manifest, protocol=protocol, answers=answers)
+
+
+def make_job(config: JobConfig, *, dataset: Dataset, manifest: Manifest, protocol: Protocol, answers: Answers) -> Job:
+    """A job from parts that are already open (for tests and notebooks)."""
+    train = _train_rows(dataset, answers)
+    canvas = protocol.canvas
+    identity = Identity(
+        method=answers.spec.id,
+        version=answers.spec.version,
+        source=answers.source,
+        options=dict(answers.key_options),
+        fitted=content_key({"clips": [dataset.digest(row, canvas) for row in train]}) if train else "",
+        seed=config.seed,
+        canvas=repr(canvas),
+    )
+    key = identity.run_key(dataset=dataset.name, split_digest=manifest.digest)
+    folder = run_folder(config.out, method=answers.spec.id, split=manifest.split, protocol=protocol.name, key=key)
+    return Job(
+        config=config, dataset=dataset, manifest=manifest, protocol=protocol, answers=answers,
+        identity=identity, folder=folder, train_rows=train,
+    )  # fmt: skip
+
+
+def manifest_of(dataset: Dataset, split: str) -> Manifest:
+    """A split by the dataset's own name, or a manifest file (anything that ends in .jsonl)."""
+    if split.endswith(".jsonl"):
+        from .splits.manifest import load_manifest
+
+        return load_manifest(Path(split))
+    return dataset.manifest(split)
+
+
+def _train_rows(dataset: Dataset, answers: Answers) -> tuple[Row, ...]:
+    fit = answers.spec.fit
+    if fit is None:
+        return ()
+    if "train" not in dataset.splits():
+        raise UserError(
+            f"method {answers.spec.id!r} learns from a split 'train', which {dataset.name} has not; it has {', '.join(dataset.splits())}"
+        )
+    return tuple(train_subset(dataset.manifest("train").rows, fit.clips))
+
+
+def changed_code(job: Job) -> str | None:
+    """A sentence for the person where earlier runs of this method, split and protocol were made by other code."""
+    others = 0
+    for folder in run_folders(job.config.out):
+        record = read_run_record(folder)
+        same = record.get("method") == job.identity.method and record.get("split") == job.manifest.split
+        if same and record.get("protocol") == job.protocol.name:
+            before = record.get("identity", {})
+            now = msgspec.to_builtins(job.identity)
+            differs = {name for name, value in now.items() if before.get(name) != value}
+            if folder.path == job.folder.path:
+                return None
+            others += differs == {"source"}
+    if not others:
+        return None
+    runs = "a run" if others == 1 else f"{others} runs"
+    return (
+        f"the code of {job.identity.method} has changed since {runs} with the same options: its keys are new, clips are made anew"
+    )
+
+
+def read_run_record(folder: RunFolder) -> Mapping[str, object] | dict:
+    """run.json as plain values; empty where it is missing or damaged (it holds nothing that results need)."""
+    try:
+        return msgspec.json.decode((folder.path / "run.json").read_bytes(), type=dict)
+    except (OSError, msgspec.DecodeError):
+        return MappingProxyType({})

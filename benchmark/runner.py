@@ -1,0 +1,274 @@
+"""Runs a job: plan -> cached -> missing -> make ready -> work -> commit -> derive the results. Resumes by nature."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import as_completed
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from .clip import Input, Privilege
+from .errors import UserError
+from .job import ClipPlan, Job, Overwrite, changed_code, read_run_record
+from .progress import progress, say
+from .provenance import environment
+from .results import ClipRecord, ClipScore, Results, results_header, summarise, write_records, write_results
+from .splits.manifest import Row
+from .work import Event, Steps, Worker, failed, start_worker, use_one_thread, work_in_process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a run would do: the selected clips, those to make and those to score only."""
+
+    clips: tuple[ClipPlan, ...]
+    to_generate: tuple[ClipPlan, ...]
+    to_score: tuple[ClipPlan, ...]
+
+    @property
+    def idle(self) -> bool:
+        return not self.to_generate and not self.to_score
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """What a run did: clip to reason of those that failed, and the derived results."""
+
+    results: Results
+    events: tuple[Event, ...]
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+def make_plan(job: Job, rows: Sequence[Row], *, steps: Steps, overwrite: Overwrite) -> Plan:
+    """Look up every selected clip; decodes nothing and loads no model."""
+    clips = tuple(job.plan_clip(row, overwrite) for row in rows)
+    missing = tuple(plan for plan in clips if plan.cached is None) if steps.generate else ()
+    unscored = tuple(plan for plan in clips if plan.unscored) if steps.score else ()
+    return Plan(clips=clips, to_generate=missing, to_score=unscored)
+
+
+def describe(plan: Plan, steps: Steps) -> str:
+    """One line: how many clips are there, to generate, to score."""
+    ready = len(plan.clips) - len(plan.to_generate) - len(plan.to_score)
+    parts = [f"{len(plan.clips)} clips", f"{ready} complete"]
+    if steps.generate:
+        parts.append(f"{len(plan.to_generate)} to generate")
+    if steps.score:
+        parts.append(f"{len(plan.to_score)} to score only" if steps.generate else f"{len(plan.to_score)} to score")
+    return ", ".join(parts)
+
+
+def run_job(
+    job: Job, rows: Sequence[Row], *, steps: Steps, workers: int = 1, overwrite: Overwrite = Overwrite.NEVER
+) -> RunReport:
+    """Do what is missing and derive the results; failures of clips are in the report, never raised.
+
+    Raises UserError where nothing can be done at all (a wrong name, a full disk). KeyboardInterrupt passes through after
+    the work in hand is dropped; all that was committed is kept.
+    """
+    began = time.time()
+    changed = changed_code(job)
+    plan = make_plan(job, rows, steps=steps, overwrite=overwrite)
+    say(f"{job.title}: {describe(plan, steps)} -> {job.folder.path}")
+    if changed:
+        say(changed)
+    _probe_disk(job)
+    events: list[Event] = []
+    if not plan.idle:
+        make_ready(job, plan, steps, workers)
+        todo = [clip.row for clip in plan.clips if clip in plan.to_generate or clip in plan.to_score]
+        with progress(job.title) as task:
+            for event in _work(job, todo, steps, overwrite, workers):
+                events.append(event)
+                task(len(events), len(todo), event.clip)
+                _tell(event)
+    errors = {event.clip: event.reason for event in events if event.kind == "error"}
+    _log_traces(job, events)
+    results = derive(job, errors)
+    _write_run_record(job, began=began, workers=workers, overwrite=overwrite, steps=steps, errors=errors)
+    _tell_undefined(job, results)
+    return RunReport(results=results, events=tuple(events), errors=errors)
+
+
+def _probe_disk(job: Job) -> None:
+    """A full or read-only disk is found before any work, not after the first clip."""
+    job.folder.write(job.folder.path / ".locks" / "probe", b"writable")
+
+
+def make_ready(job: Job, plan: Plan, steps: Steps, workers: int) -> None:
+    """Let the dataset make (sim: render) what the work will read. Uses all cores: it does not change results."""
+    cores = max(workers, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    wants: list[tuple[str, list[Row], frozenset[Input]]] = []
+    scored = {Input.TRUTH} if steps.score or job.answers.spec.privileged is not Privilege.NONE else set()
+    missing = [clip.row for clip in plan.to_generate]
+    if missing:
+        wants.append(("preparing clips", missing, frozenset(job.answers.spec.needs | scored)))
+        if job.train_rows and job.answers.spec.fit is not None:
+            wants.append(("preparing train clips", list(job.train_rows), job.answers.spec.fit.needs))
+    if plan.to_score:
+        wants.append(("preparing truth", [clip.row for clip in plan.to_score], frozenset({Input.TRUTH})))
+    for title, rows, needs in wants:
+        with progress(title) as task:
+            job.dataset.prepare(rows, job.canvas, needs=needs, workers=cores, progress=task)
+
+
+def _work(job: Job, rows: Sequence[Row], steps: Steps, overwrite: Overwrite, workers: int) -> Iterator[Event]:
+    if workers == 1 or len(rows) == 1:
+        use_one_thread()
+        worker = Worker(job, steps, overwrite, say)
+        try:
+            yield from worker.work(rows)
+        finally:
+            worker.close()
+    else:
+        yield from _work_in_processes(job, rows, steps, overwrite, workers)
+
+
+def _work_in_processes(job: Job, rows: Sequence[Row], steps: Steps, overwrite: Overwrite, workers: int) -> Iterator[Event]:
+    """One portion a clip; a worker that dies (out of memory, a crash in native code) costs its clip only."""
+    import multiprocessing
+
+    from pebble import ProcessExpired, ProcessPool
+
+    pool = ProcessPool(
+        max_workers=min(workers, len(rows)),
+        initializer=start_worker,
+        initargs=[job.config, steps, overwrite],
+        context=multiprocessing.get_context("spawn"),
+    )
+    try:
+        futures = {pool.schedule(work_in_process, args=[[row]]): row for row in rows}
+        for future in as_completed(futures):
+            row, error = futures[future], future.exception()
+            if error is None:
+                yield from future.result()
+            elif isinstance(error, ProcessExpired):
+                reason = f"its worker process died ({_how(error.exitcode)}); the other clips went on"
+                yield Event(clip=row.clip_id, kind="error", reason=reason)
+            elif isinstance(error, Exception):
+                yield failed(row.clip_id, error)
+        pool.close()
+    except BaseException:
+        pool.stop()
+        raise
+    finally:
+        pool.join()
+
+
+def _how(exit_code: int | None) -> str:
+    import signal
+
+    if exit_code is not None and exit_code < 0:
+        return f"signal {signal.Signals(-exit_code).name}" + (", out of memory?" if exit_code == -9 else "")
+    return f"exit code {exit_code}"
+
+
+def _tell(event: Event) -> None:
+    if event.kind == "error":
+        say(f"  {event.clip}: error: {event.reason}")
+
+
+def _tell_undefined(job: Job, results: Results) -> None:
+    reasons = Counter(
+        record.reason
+        for row in job.manifest.rows
+        if (record := job.folder.prediction(row.clip_id)) is not None and record.outcome == "undefined"
+    )
+    for reason, count in reasons.most_common(5):
+        say(f"  undefined for {count} clip{'s' if count > 1 else ''}: {reason}")
+
+
+def derive(job: Job, errors: dict[str, str]) -> Results:
+    """scores.jsonl and results.json from what is committed for the whole split; equal stores give equal bytes."""
+    with job.folder.claim("finish", wait=True):
+        records = [record for row in job.manifest.rows if (record := _record(job, row)) is not None]
+        header = results_header(
+            spec=job.answers.spec, identity=job.identity, manifest=job.manifest, protocol=job.protocol, seed=job.config.seed
+        )
+        failed_clips = set(errors) - {record.clip for record in records}
+        results = summarise(records, n_errors=len(failed_clips), header=header, protocol=job.protocol)
+        write_records(job.folder.path / "scores.jsonl", records)
+        write_results(job.folder.path / "results.json", results)
+    return results
+
+
+def _record(job: Job, row: Row) -> ClipRecord | None:
+    """The clip's line of scores.jsonl; None where it was not attempted, failed, or was made by other inputs."""
+    prediction = job.plan_clip(row, Overwrite.NEVER).cached
+    if prediction is None:
+        return None
+    base: dict[str, Any] = {"clip": row.clip_id, "cluster": row.cluster, "place": row.place}
+    if prediction.outcome == "undefined":
+        return ClipRecord(**base, outcome="undefined", reason=prediction.reason, prediction=None, scores={})
+    keys = job.score_keys(prediction)
+    have = job.folder.scores(row.clip_id).metrics
+    scores = {
+        metric: ClipScore(value=have[metric].value, undefined=have[metric].undefined, notes=have[metric].notes)
+        for metric, key in keys.items()
+        if metric in have and have[metric].key == key
+    }
+    if not scores:
+        return None
+    return ClipRecord(**base, outcome="scored", reason=None, prediction=prediction.pixels, notes=prediction.notes, scores=scores)
+
+
+def _log_traces(job: Job, events: Sequence[Event]) -> None:
+    text = "".join(f"=== {event.clip}\n{event.trace}\n" for event in events if event.trace)
+    if text:
+        path = job.folder.path / "errors.log"
+        job.folder.write(path, text.encode())
+        say(f"  tracebacks: {path}")
+
+
+def _write_run_record(
+    job: Job, *, began: float, workers: int, overwrite: Overwrite, steps: Steps, errors: dict[str, str]
+) -> None:
+    """run.json: what was passed and resolved, how, when, on what, and each clip's cost. Keeps earlier invocations."""
+    with job.folder.claim("finish", wait=True):
+        before = read_run_record(job.folder)
+        now = {
+            "argv": sys.argv,
+            "started": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
+            "seconds": round(time.time() - began, 2),
+            "workers": workers,
+            "overwrite": str(overwrite),
+            "steps": [name for name in ("generate", "score") if getattr(steps, name)],
+            "environment": environment(),
+            "errors": errors,
+        }
+        history = before.get("invocations")
+        record = {
+            "schema": 1,
+            "method": job.identity.method,
+            "split": job.manifest.split,
+            "protocol": job.protocol.name,
+            "seed": job.config.seed,
+            "data": job.config.data,
+            "dataset": job.dataset.name,
+            "passed": {
+                "settings": dict(job.config.settings),
+                "preset": job.config.preset,
+                "videos": str(job.config.videos or ""),
+            },
+            "identity": msgspec.to_builtins(job.identity),
+            "clips": {row.clip_id: _cost(job, row) for row in job.manifest.rows if job.folder.prediction(row.clip_id)},
+            "invocations": [*(history if isinstance(history, list) else [])[-19:], now],
+        }
+        job.folder.write(job.folder.path / "run.json", msgspec.json.format(msgspec.json.encode(record), indent=1))
+
+
+def _cost(job: Job, row: Row) -> dict[str, Any]:
+    record = job.folder.prediction(row.clip_id)
+    if record is None:
+        raise UserError(f"{job.folder.path}: {row.clip_id} vanished while the run was written; run again")
+    return {
+        "key": record.key, "outcome": record.outcome, "seconds": record.seconds,
+        "peak_memory_mb": record.peak_memory_mb, "peak_is_whole_process": record.peak_is_whole_process,
+    }  # fmt: skip

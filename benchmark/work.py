@@ -1,0 +1,262 @@
+"""The work on clips: generate, commit, score, commit. One clip at a time, in this process or in several.
+
+A failure of one clip is an event with its reason; it is never stored as a result and never stops the run. The method is
+loaded at the first clip that needs it, so a run that has everything loads nothing.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Literal
+
+from .clip import Clip, ClipInputs, check_prediction, inputs_for
+from .errors import Undefined, UserError
+from .job import ClipPlan, Job, JobConfig, Overwrite, open_job
+from .provenance import MemoryMeter
+from .registry import Method
+from .splits.manifest import Row
+from .store import Prediction, Score, Scores
+from .video import FileSource, Frames, Video, pixel_digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """Which halves of the work are wanted."""
+
+    generate: bool
+    score: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What became of one clip. seconds: of generating, None where it was there already. trace: for the log."""
+
+    clip: str
+    kind: Literal["done", "undefined", "error", "skipped"]
+    reason: str = ""
+    seconds: float | None = None
+    trace: str = ""
+
+
+class Worker:
+    """Works on the clips of one job; holds the method once it is loaded."""
+
+    def __init__(self, job: Job, steps: Steps, overwrite: Overwrite, say: Callable[[str], None] = lambda text: None) -> None:
+        self.job, self.steps, self.overwrite, self._say = job, steps, overwrite, say
+        self._method: Method | None = None
+
+    def method(self) -> Method:
+        """The loaded and fitted method."""
+        if self._method is None:
+            method = self.job.answers.make()
+            if self.job.train_rows:
+                self._say(f"fitting {self.job.answers.spec.id} on {len(self.job.train_rows)} clips of train")
+                method.fit([self.job.dataset.clip(row, self.job.canvas) for row in self.job.train_rows])  # type: ignore[attr-defined]
+            self._method = method
+        return self._method
+
+    def close(self) -> None:
+        """Let the method free what it holds."""
+        close = getattr(self._method, "close", None)
+        if close is not None:
+            close()
+        self._method = None
+
+    @property
+    def batch_size(self) -> int:
+        """Clips that the method takes at once; 0 is all of them."""
+        return int(getattr(self.method(), "batch_size", 1)) if hasattr(self.method(), "generate_batch") else 1
+
+    def work(self, rows: Sequence[Row]) -> Iterator[Event]:
+        """Clips that another process holds are put off to the end, then waited for."""
+        put_off: list[Row] = []
+        pending = list(rows)
+        while pending:
+            first = self.job.plan_clip(pending[0], self.overwrite)
+            size = self.batch_size if self.steps.generate and first.cached is None else 1
+            batch, pending = (pending, []) if size == 0 else (pending[:size], pending[size:])
+            yield from self._batch(batch, wait=False, put_off=put_off)
+        for row in put_off:
+            yield from self._batch([row], wait=True, put_off=[])
+
+    def _batch(self, rows: Sequence[Row], *, wait: bool, put_off: list[Row]) -> Iterator[Event]:
+        with ExitStack() as claims:
+            mine: list[ClipPlan] = []
+            for row in rows:
+                if not claims.enter_context(self.job.folder.claim(row.clip_id, wait=wait)):
+                    put_off.append(row)
+                    continue
+                # What another process made while we waited is never made again, not even by --overwrite always.
+                mine.append(self.job.plan_clip(row, Overwrite.NEVER if wait else self.overwrite))
+            missing = [plan for plan in mine if plan.cached is None]
+            events = self._generate(missing) if missing and self.steps.generate else iter(())
+            generated = {event.clip: event for event in events}
+            for plan in mine:
+                yield self._score(plan, generated.get(plan.row.clip_id))
+
+    def _generate(self, plans: Sequence[ClipPlan]) -> Iterator[Event]:
+        asked: list[tuple[ClipPlan, ClipInputs]] = []
+        for plan in plans:
+            try:
+                asked.append((plan, self._inputs(self.job.dataset.clip(plan.row, self.job.canvas))))
+            except Undefined as reason:
+                yield self._commit_undefined(plan, str(reason))
+            except Exception as error:
+                yield failed(plan.row.clip_id, error)
+        if not asked:
+            return
+        method = self.method()
+        if len(asked) == 1 and not self._batched(method):
+            yield self._generate_one(method, *asked[0])
+        else:
+            yield from self._generate_batch(method, asked)
+
+    @staticmethod
+    def _batched(method: Method) -> bool:
+        return hasattr(method, "generate_batch") and getattr(method, "batch_size", 1) != 1
+
+    def _inputs(self, clip: Clip) -> ClipInputs:
+        spec = self.job.answers.spec
+        return inputs_for(clip, needs=spec.needs, exo_views=spec.exo_views, privilege=spec.privileged)
+
+    def _generate_one(self, method: Method, plan: ClipPlan, inputs: ClipInputs) -> Event:
+        meter, began = MemoryMeter(), time.perf_counter()
+        try:
+            frames = method.generate(inputs, seed=self.job.clip_seed(plan.row.clip_id))
+            return self._commit(plan, inputs, frames, time.perf_counter() - began, meter)
+        except Undefined as reason:
+            return self._commit_undefined(plan, str(reason))
+        except Exception as error:
+            return failed(plan.row.clip_id, error)
+
+    def _generate_batch(self, method: Method, asked: Sequence[tuple[ClipPlan, ClipInputs]]) -> Iterator[Event]:
+        """Seconds and memory of a batch are shared out evenly over its clips."""
+        meter, began = MemoryMeter(), time.perf_counter()
+        waiting = {plan.row.clip_id: (plan, inputs) for plan, inputs in asked}
+        seeds = [self.job.clip_seed(plan.row.clip_id) for plan, _ in asked]
+        try:
+            for clip, outcome in method.generate_batch([inputs for _, inputs in asked], seeds=seeds):  # type: ignore[attr-defined]
+                if clip not in waiting:
+                    raise ValueError(f"generate_batch answered {clip!r}, which was not asked or answered before")
+                plan, inputs = waiting.pop(clip)
+                share = (time.perf_counter() - began) / len(asked)
+                yield self._settle(plan, inputs, outcome, share, meter)
+        except Exception as error:
+            for clip in waiting:
+                yield failed(clip, error)
+            return
+        for clip in waiting:
+            yield failed(clip, ValueError("generate_batch gave no answer for this clip"))
+
+    def _settle(
+        self, plan: ClipPlan, inputs: ClipInputs, outcome: Frames | Exception, seconds: float, meter: MemoryMeter
+    ) -> Event:
+        if isinstance(outcome, Undefined):
+            return self._commit_undefined(plan, str(outcome))
+        if isinstance(outcome, Exception):
+            return failed(plan.row.clip_id, outcome)
+        try:
+            return self._commit(plan, inputs, outcome, seconds, meter)
+        except Exception as error:
+            return failed(plan.row.clip_id, error)
+
+    def _commit(self, plan: ClipPlan, inputs: ClipInputs, frames: Frames, seconds: float, meter: MemoryMeter) -> Event:
+        check_prediction(frames, inputs)
+        peak = meter.read()
+        notes = getattr(self._method, "notes", lambda clip: ())(plan.row.clip_id)
+        record = Prediction(
+            key=plan.prediction_key, clip_digest=plan.clip_digest, extra=plan.extra, outcome="done",
+            pixels=pixel_digest(frames), notes=tuple(notes), seconds=round(seconds, 3),
+            peak_memory_mb=round(peak.mb, 1), peak_is_whole_process=peak.whole_process,
+        )  # fmt: skip
+        self.job.folder.commit_prediction(plan.row.clip_id, record, frames, fps=inputs.fps)
+        return Event(clip=plan.row.clip_id, kind="done", seconds=seconds)
+
+    def _commit_undefined(self, plan: ClipPlan, reason: str) -> Event:
+        record = Prediction(
+            key=plan.prediction_key, clip_digest=plan.clip_digest, extra=plan.extra, outcome="undefined", reason=reason
+        )
+        self.job.folder.commit_prediction(plan.row.clip_id, record, None, fps=0)
+        return Event(clip=plan.row.clip_id, kind="undefined", reason=reason)
+
+    def _score(self, plan: ClipPlan, event: Event | None) -> Event:
+        """Score what is there; an event of generating that failed passes through."""
+        clip = plan.row.clip_id
+        if event is not None and event.kind == "error":
+            return event
+        record = self.job.folder.prediction(clip)
+        if record is None or record.key != plan.prediction_key:
+            return Event(clip=clip, kind="skipped", reason="not generated yet")
+        if record.outcome == "undefined":
+            return event or Event(clip=clip, kind="undefined", reason=record.reason or "")
+        try:
+            wanted = self.job.unscored(clip, record) if self.steps.score else ()
+            if self.overwrite is Overwrite.ALWAYS and self.steps.score:
+                wanted = tuple(self.job.score_keys(record))
+            if wanted:
+                self._commit_scores(plan, record, wanted)
+        except Exception as error:
+            return failed(clip, error)
+        return event or Event(clip=clip, kind="done")
+
+    def _commit_scores(self, plan: ClipPlan, record: Prediction, wanted: Sequence[str]) -> None:
+        job, clip_id = self.job, plan.row.clip_id
+        keys = job.score_keys(record)
+        clip = job.dataset.clip(plan.row, job.canvas)
+        scores = dict(job.folder.scores(clip_id).metrics)
+        if clip.truth is None:
+            reason = clip.missing.get("truth", "no ego truth")  # type: ignore[call-overload]
+            scores.update({metric: Score(key=keys[metric], value=None, undefined=reason) for metric in wanted})
+        else:
+            prediction = self._read_back(plan, record, n_frames=len(clip.frame_indices))
+            values = job.protocol.score(prediction, clip.truth.video.read(), only=wanted)
+            for metric, value in values.items():
+                scores[metric] = Score(
+                    key=keys[metric], value=value.value, undefined=value.undefined, frames=value.frames, notes=value.notes
+                )
+        job.folder.commit_scores(clip_id, Scores(metrics={metric: scores[metric] for metric in keys if metric in scores}))
+
+    def _read_back(self, plan: ClipPlan, record: Prediction, *, n_frames: int) -> Frames:
+        path = self.job.folder.video(plan.row.clip_id)
+        source = FileSource(path, key=record.pixels)
+        frames = Video(source=source, indices=tuple(range(n_frames)), fps=self.job.canvas.fps).read()
+        if pixel_digest(frames) != record.pixels:
+            raise UserError(f"{path}: its pixels are not those that were committed; delete it and run again")
+        return frames
+
+
+def failed(clip: str, error: Exception) -> Event:
+    """The event of a clip that went wrong: one line for the person, the traceback for the log."""
+    text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+    return Event(clip=clip, kind="error", reason=text, trace="".join(traceback.format_exception(error)))
+
+
+def use_one_thread() -> None:
+    """One thread a worker: results do not depend on the number of cores, and workers do not fight over them."""
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+_worker: Worker | None = None
+
+
+def start_worker(config: JobConfig, steps: Steps, overwrite: Overwrite) -> None:
+    """Set up a worker process; Ctrl-C is the parent's to handle."""
+    import signal
+
+    global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    use_one_thread()
+    _worker = Worker(open_job(config), steps, overwrite)
+
+
+def work_in_process(rows: Sequence[Row]) -> list[Event]:
+    """What a worker process does with one portion."""
+    if _worker is None:
+        raise RuntimeError("start_worker has not run in this process")
+    return list(_worker.work(rows))
