@@ -40,10 +40,8 @@ class Evaluation:
             lines += sorted({f"    undefined: {value.undefined}" for value in values if value.undefined is not None})
         if self.off_canvas:
             canvas = self.protocol.canvas
-            lines.append(
-                f"  {len(self.off_canvas)} not on the protocol's canvas ({canvas.frames} frames of {canvas.ego_side}x{canvas.ego_side}):"
-                " not comparable with its tables"
-            )
+            asked = f"{canvas.frames} frames of {canvas.ego_side}x{canvas.ego_side}"
+            lines.append(f"  {len(self.off_canvas)} not on the protocol's canvas ({asked}): not comparable with its tables")
         return "\n".join(lines)
 
 

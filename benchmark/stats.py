@@ -135,23 +135,24 @@ def compare(
 def sign_flip_p(differences: Sequence[float] | NDArray[np.float64], *, seed: int) -> float:
     """Two-sided p of "the mean difference is zero" by flipping signs of whole takes.
 
-    Exact (all 2^G flips) for up to 16 takes (1.0 for a single one); above, (1 + as extreme) / (1 + 20,000) over seeded flips.
+    Not scipy.stats.permutation_test: the same numbers, but 16 takes cost it 0.35 s a test and a table asks dozens.
+    Exact (all 2^G flips) for up to 16 takes; above, (1 + as extreme) / (1 + 20,000) over seeded flips.
     """
     values = _finite(differences)
     takes = len(values)
-    if takes == 1:
-        return 1.0
-    found = stats.permutation_test(
-        (values,),
-        lambda x, axis: np.abs(x.mean(axis=axis)),
-        permutation_type="samples",
-        alternative="greater",
-        vectorized=True,
-        n_resamples=2**takes if takes <= EXACT_TAKES else FLIPS,
-        batch=max(1, 2_000_000 // takes),
-        rng=np.random.Generator(np.random.PCG64(seed)),
-    )
-    return float(found.pvalue)
+    observed = abs(values.sum())
+    # a flip that undoes itself by rounding counts as equal; all zeros count as equal too
+    threshold = observed - 1e-12 * np.abs(values).sum()
+    if takes <= EXACT_TAKES:
+        bits = np.arange(2**takes)[:, None] >> np.arange(takes) & 1
+        return float(np.mean(np.abs((1.0 - 2.0 * bits) @ values) >= threshold))
+    generator, extreme, left = np.random.Generator(np.random.PCG64(seed)), 0, FLIPS
+    while left:
+        rows = min(left, max(1, 2_000_000 // takes))
+        signs = 1.0 - 2.0 * generator.integers(0, 2, (rows, takes), dtype=np.int8)
+        extreme += int(np.count_nonzero(np.abs(signs @ values) >= threshold))
+        left -= rows
+    return (1 + extreme) / (1 + FLIPS)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

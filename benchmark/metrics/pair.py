@@ -18,11 +18,10 @@ def check_pair(prediction: NDArray, truth: NDArray, *, label: str = "clip") -> N
     _check(truth, f"{label}: truth")
     if prediction.shape == truth.shape:
         return
-    (frames, *size), (true_frames, *true_size) = prediction.shape, truth.shape
     shapes = f"prediction has shape {prediction.shape}, truth {truth.shape}"
-    if size[:2] != true_size[:2]:
+    if prediction.shape[1:] != truth.shape[1:]:
         raise UserError(f"{label}: {shapes}; sizes must agree: resize or crop the prediction, never the truth")
-    raise UserError(f"{label}: {shapes}; {frames} frames against {true_frames}: cut the tail of the longer one by hand")
+    raise UserError(f"{label}: {shapes}; lengths must agree: cut the tail of the longer one")
 
 
 def _check(frames: NDArray, label: str) -> None:
