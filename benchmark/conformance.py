@@ -1,0 +1,385 @@
+"""The conformance suite behind `egox-bench check`: does a method keep the contract, on a tiny synthetic clip, on CPU?
+
+It says nothing about quality. Every check ends as pass, fail or skip, each with its reason; nothing is stored.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from importlib.metadata import entry_points
+from typing import Any
+
+import numpy as np
+
+from .box_room import box_room_clip
+from .clip import Clip, ClipInputs, Input, Privilege, check_prediction, inputs_for
+from .errors import Undefined, UserError
+from .registry import GROUP, Method, MethodSpec, options_from
+from .video import ArraySource, Frames, Video
+
+HEAVY = ("torch", "tensorflow", "jax", "diffusers", "transformers", "cv2", "av", "scipy", "skimage", "matplotlib", "trimesh")
+"""Packages that a spec must not import: listing methods reads every spec."""
+
+SEED = 1234
+
+MOST_VIEWS = 4
+"""Exo cameras of a take."""
+
+
+class Verdict(StrEnum):
+    """What became of a check; a skip is a check that does not apply, or that an earlier failure made impossible."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One line of the report."""
+
+    name: str
+    verdict: Verdict
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All checks of one method, in order."""
+
+    method: str
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        return all(check.verdict is not Verdict.FAIL for check in self.checks)
+
+    def count(self, verdict: Verdict) -> int:
+        return sum(check.verdict is verdict for check in self.checks)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"method": self.method, "ok": self.ok, "checks": [dataclasses.asdict(check) for check in self.checks]}
+
+
+class _NotApplicable(Exception):
+    """Ends a check as a skip."""
+
+
+class _Broken(Exception):
+    """Ends a check as a failure, with the reason alone."""
+
+
+def check_method(spec: MethodSpec, *, preset: str | None = None, settings: Mapping[str, str] | None = None) -> Report:
+    """Run all checks. Never raises for what the method does; a method that cannot be made skips what follows."""
+    suite = _Suite(spec, preset, settings or {})
+    done: list[Check] = []
+    stopped = ""
+    for name, action, vital in suite.checks():
+        if stopped:
+            done.append(Check(name=name, verdict=Verdict.SKIP, detail=f"not reached: {stopped} failed"))
+            continue
+        check = _carried_out(name, action)
+        done.append(check)
+        if vital and check.verdict is Verdict.FAIL:
+            stopped = name
+    return Report(method=spec.id, checks=tuple(done))
+
+
+def _carried_out(name: str, action: Callable[[], str]) -> Check:
+    try:
+        return Check(name=name, verdict=Verdict.PASS, detail=action())
+    except _NotApplicable as reason:
+        return Check(name=name, verdict=Verdict.SKIP, detail=str(reason))
+    except (_Broken, UserError) as reason:
+        return Check(name=name, verdict=Verdict.FAIL, detail=str(reason))
+    except Exception as error:  # a stranger's code may raise anything; it is what is being checked
+        return Check(name=name, verdict=Verdict.FAIL, detail=f"{type(error).__name__}: {error}")
+
+
+class _Suite:
+    """The checks of one method and what they hand on to each other."""
+
+    def __init__(self, spec: MethodSpec, preset: str | None, settings: Mapping[str, str]) -> None:
+        self.spec, self.preset, self.settings = spec, preset, settings
+        self.options: Any = None
+        self.method: Method | None = None
+        self.seen: list[int] = []
+
+        def clip(name: str, seed: int, **size: int) -> Clip:
+            return _watched(box_room_clip(name, seed=seed, exo_views=MOST_VIEWS, **size), self.seen)
+
+        self.clip, self.other, self.odd = clip("check-a", 11), clip("check-b", 12), clip("check-c", 13, frames=9, ego_side=96)
+        self.before = _fingerprint(self.clip)
+        self.first: Frames | None = None
+
+    def checks(self) -> Iterator[tuple[str, Callable[[], str], bool]]:
+        """(name, what to do, whether the rest depends on it)."""
+        yield "spec", self.check_spec, True
+        yield "light listing", self.check_light, False
+        yield "options", self.check_options, True
+        yield "source digest", self.check_digest, False
+        yield "load", self.check_load, True
+        yield "fit", self.check_fit, True
+        yield "generate", self.check_generate, True
+        yield "same seed", self.check_same_seed, False
+        yield "another seed", self.check_another_seed, False
+        yield "another size", self.check_another_size, False
+        yield "static", self.check_static, False
+        yield "truth", self.check_truth, False
+        yield "batch", self.check_batch, False
+        yield "inputs untouched", self.check_untouched, False
+        yield "close", self.check_close, False
+        yield "fresh instance", self.check_fresh, False
+
+    def check_spec(self) -> str:
+        faults = list(spec_faults(self.spec))
+        if faults:
+            raise _Broken("; ".join(faults))
+        return f"{self.spec.id} {self.spec.version}: {self.spec.summary}"
+
+    def check_light(self) -> str:
+        points = [point for point in entry_points(group=GROUP) if point.name == self.spec.id]
+        if not points:
+            raise _NotApplicable("not installed as an entry point")
+        program = f"import sys, {points[0].module}; print(*[m for m in {HEAVY!r} if m in sys.modules])"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise _Broken(f"importing {points[0].module} alone fails: {done.stderr.strip().splitlines()[-1]}")
+        heavy = done.stdout.split()
+        if heavy:
+            raise _Broken(f"importing {points[0].module} imports {', '.join(heavy)}; move what needs it into the adapter")
+        return f"{points[0].module} imports nothing heavy"
+
+    def check_options(self) -> str:
+        kind = self.spec.options
+        if not dataclasses.is_dataclass(kind) or not kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+            raise _Broken(f"options class {kind.__name__} is not a frozen dataclass")
+        bare = [
+            field.name
+            for field in dataclasses.fields(kind)
+            if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        ]
+        if bare:
+            raise _Broken(f"options without a default: {', '.join(bare)}")
+        for preset in self.spec.presets:
+            options_from(self.spec, preset=preset, settings={})
+        self.options = options_from(self.spec, preset=self.preset, settings=self.settings)
+        self.spec = self.spec.with_options(self.options)
+        names = [field.name for field in dataclasses.fields(kind)]
+        return f"{', '.join(names) or 'none'}; presets: {', '.join(self.spec.presets) or 'none'}"
+
+    def check_digest(self) -> str:
+        return f"{self.spec.source_digest()} over the adapter's package and {len(self.spec.sources) + len(self.spec.files)} more"
+
+    def check_load(self) -> str:
+        began = time.perf_counter()
+        self.method = self.spec.load(self.options)
+        if not callable(getattr(self.method, "generate", None)):
+            raise _Broken(f"{type(self.method).__name__} has no method generate(inputs, *, seed)")
+        return f"{type(self.method).__name__} in {time.perf_counter() - began:.1f} s"
+
+    def check_fit(self) -> str:
+        offers = hasattr(self.method, "fit")
+        if self.spec.fit is None:
+            if offers:
+                raise _Broken("the adapter has fit() but the spec declares no Fit: it would never be called")
+            raise _NotApplicable("learns nothing here")
+        if not offers:
+            raise _Broken("the spec declares a Fit but the adapter has no method fit(clips)")
+        self._fit(self.method)
+        return f"on 3 clips (asks for {self.spec.fit.clips})"
+
+    def check_generate(self) -> str:
+        began = time.perf_counter()
+        self.first = self._generate(self.clip)
+        return f"uint8 {self.first.shape} in {time.perf_counter() - began:.2f} s"
+
+    def check_same_seed(self) -> str:
+        self._generate(self.other)
+        changed = _difference(self._generate(self.clip), self.first)
+        if changed:
+            raise _Broken(f"the same clip and seed after another clip: {changed}; a call must not depend on those before")
+        return "same bytes, also after another clip"
+
+    def check_another_seed(self) -> str:
+        changed = _difference(self._generate(self.clip, seed=SEED + 1), self.first)
+        return f"another output: {changed}" if changed else "the same output: the method draws nothing"
+
+    def check_another_size(self) -> str:
+        inputs = self._inputs(self.odd)
+        try:
+            frames = self._asked().generate(inputs, seed=SEED)
+        except (Undefined, UserError, ValueError) as refusal:
+            return f"refuses 9 frames of 96x96: {refusal}"
+        try:
+            check_prediction(frames, inputs)
+        except ValueError as wrong:
+            raise _Broken(f"asked for 9 frames of 96x96: {wrong}") from None
+        return "9 frames of 96x96 as asked"
+
+    def check_static(self) -> str:
+        assert self.first is not None
+        still = bool((self.first == self.first[:1]).all())
+        if self.spec.static and not still:
+            raise _Broken("the spec says static but frames differ")
+        if not self.spec.static:
+            raise _NotApplicable("does not claim to be a still" + (", but this clip came out as one" if still else ""))
+        return "all frames are one picture, as the spec says"
+
+    def check_truth(self) -> str:
+        allowed = {Privilege.NONE: 0, Privilege.FIRST_FRAME: 1, Privilege.TRUTH: len(self.clip.frame_indices)}
+        beyond = sorted({index for index in self.seen if index >= allowed[self.spec.privileged]})
+        if beyond:
+            raise _Broken(f"frames {beyond} of the truth were read; the spec's privilege is {self.spec.privileged.value!r}")
+        if self.spec.privileged is Privilege.TRUTH:
+            raise _NotApplicable("privileged: sees all of the truth, its rows are marked")
+        changed = _difference(self._generate(_other_truth(self.clip, keep=allowed[self.spec.privileged])), self.first)
+        if changed:
+            raise _Broken(f"another truth changes the output ({changed}); the spec's privilege is {self.spec.privileged.value!r}")
+        return "never read" if self.spec.privileged is Privilege.NONE else "privileged: only the first frame is read"
+
+    def check_batch(self) -> str:
+        if not hasattr(self.method, "generate_batch"):
+            raise _NotApplicable("one clip at a time")
+        batch = [self._inputs(self.clip), self._inputs(self.other)]
+        outcomes = list(self.method.generate_batch(batch, seeds=[SEED, SEED]))  # type: ignore[union-attr]
+        if sorted(name for name, _ in outcomes) != ["check-a", "check-b"]:
+            raise _Broken(f"2 clips were asked, the answers are for {[name for name, _ in outcomes]}")
+        for name, outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise _Broken(f"{name}: {type(outcome).__name__}: {outcome}")
+            check_prediction(outcome, batch[0])
+        changed = _difference(dict(outcomes)["check-a"], self.first)
+        if changed:
+            raise _Broken(f"in a batch the output differs from the single one: {changed}")
+        return "both clips, the same bytes as one by one"
+
+    def check_untouched(self) -> str:
+        changed = [name for name, digest in _fingerprint(self.clip).items() if self.before[name] != digest]
+        if changed:
+            raise _Broken(f"the method wrote into its inputs: {', '.join(changed)}; copy before changing")
+        return f"{len(self.before)} arrays as before"
+
+    def check_close(self) -> str:
+        close = getattr(self.method, "close", None)
+        if close is None:
+            raise _NotApplicable("nothing to close")
+        close()
+        return "closed"
+
+    def check_fresh(self) -> str:
+        self.method = self.spec.load(self.options)
+        if self.spec.fit is not None:
+            self._fit(self.method)
+        changed = _difference(self._generate(self.clip), self.first)
+        getattr(self.method, "close", lambda: None)()
+        if changed:
+            raise _Broken(f"a second instance with the same seed: {changed}")
+        return "same bytes"
+
+    def _asked(self) -> Method:
+        assert self.method is not None
+        return self.method
+
+    def _fit(self, method: Any) -> None:
+        method.fit([box_room_clip(f"train-{seed}", seed=seed, exo_views=MOST_VIEWS) for seed in (1, 2, 3)])
+
+    def _inputs(self, clip: Clip) -> ClipInputs:
+        return inputs_for(clip, needs=self.spec.needs, exo_views=self.spec.exo_views, privilege=self.spec.privileged)
+
+    def _generate(self, clip: Clip, *, seed: int = SEED) -> Frames:
+        inputs = self._inputs(clip)
+        try:
+            frames = self._asked().generate(inputs, seed=seed)
+        except Undefined as reason:
+            raise _Broken(f"calls a complete clip undefined: {reason}") from None
+        try:
+            check_prediction(frames, inputs)
+        except ValueError as wrong:
+            raise _Broken(str(wrong)) from None
+        return frames.copy()
+
+
+def spec_faults(spec: MethodSpec) -> Iterator[str]:
+    """What is wrong with a spec as data, one sentence each."""
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", spec.id):
+        yield f"id {spec.id!r} is not lower case words with dashes (it becomes a folder)"
+    if not re.fullmatch(r"[\w.]+:\w+", spec.target):
+        yield f"target {spec.target!r} is not 'module:Class'"
+    for name in ("version", "summary"):
+        value = getattr(spec, name)
+        if not value.strip() or "\n" in value:
+            yield f"{name} must be one line"
+    strangers = [need for need in spec.needs if not isinstance(need, Input)]
+    if strangers:
+        yield f"needs holds {strangers}, expected members of benchmark.clip.Input"
+    if Input.TRUTH in spec.needs:
+        yield "needs holds TRUTH: only `privileged` shows truth while generating (and `fit` for training clips)"
+    of_views = {Input.EXO_CAMERA, Input.DEPTH, Input.MASKS} & spec.needs
+    if of_views and Input.EXO_VIDEO not in spec.needs:
+        yield f"needs {', '.join(sorted(of_views))} comes with the exo views: add EXO_VIDEO"
+    if not 1 <= spec.exo_views <= MOST_VIEWS:
+        yield f"exo_views is {spec.exo_views}, takes have 1 to {MOST_VIEWS}"
+
+
+class _Watched(ArraySource):
+    """Truth that keeps book of who reads it."""
+
+    def __init__(self, frames: Frames, seen: list[int]) -> None:
+        super().__init__(frames, label="truth of the check")
+        self._seen = seen
+
+    def stream(self, indices: Sequence[int]) -> Iterator[Frames]:
+        for index in indices:
+            self._seen.append(index)
+            yield from super().stream([index])
+
+
+def _with_truth(clip: Clip, frames: Frames, seen: list[int]) -> Clip:
+    assert clip.truth is not None
+    video = Video(source=_Watched(frames, seen), indices=tuple(range(len(frames))), fps=clip.fps)
+    return replace(clip, truth=replace(clip.truth, video=video))
+
+
+def _watched(clip: Clip, seen: list[int]) -> Clip:
+    assert clip.truth is not None
+    return _with_truth(clip, clip.truth.video.read(), seen)
+
+
+def _other_truth(clip: Clip, *, keep: int) -> Clip:
+    """The clip with other true pictures from frame `keep` on."""
+    assert clip.truth is not None
+    frames = clip.truth.video.read()
+    frames[keep:] = 255 - frames[keep:]
+    return _with_truth(clip, frames, [])
+
+
+def _fingerprint(clip: Clip) -> dict[str, str]:
+    """Digest of every array that a method can get hold of."""
+    arrays: dict[str, Any] = {}
+    for view in clip.exo:
+        arrays[f"{view.name} video"] = view.video.read()
+        arrays[f"{view.name} depth"] = view.depth.read() if view.depth else np.empty(0)
+        arrays[f"{view.name} masks"] = view.masks.read() if view.masks else np.empty(0)
+        arrays[f"{view.name} camera"] = view.camera.world_from_camera if view.camera else np.empty(0)
+    arrays["ego camera"] = clip.ego_camera.world_from_camera if clip.ego_camera else np.empty(0)
+    arrays["ego prior"] = clip.ego_prior.read() if clip.ego_prior else np.empty(0)
+    arrays |= {f"joint {name}": xyz for name, xyz in (clip.body_pose or {}).items()}
+    return {name: hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest() for name, array in arrays.items()}
+
+
+def _difference(frames: Any, reference: Frames | None) -> str:
+    """How two outputs differ; empty where they do not."""
+    assert reference is not None
+    if frames.shape != reference.shape:
+        return f"shapes {frames.shape} and {reference.shape}"
+    off = np.abs(frames.astype(np.int16) - reference)
+    return f"{(off > 0).mean():.1%} of values differ, by up to {off.max()}" if off.any() else ""
