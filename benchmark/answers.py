@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .clip import ClipInputs
-from .errors import UserError, Undefined
+from .errors import Undefined, UserError
 from .registry import Method, MethodSpec, deciding_options, load_registry, options_from
 from .video import Frames, Resize, decoded_frames, file_key
 
@@ -80,7 +80,8 @@ class VideosMadeElsewhere:
     """Reads each clip's file and fits it to the asked size; what was changed is kept in `notes`."""
 
     def __init__(self, folder: Path, crop: Crop) -> None:
-        self._folder, self._crop = folder, crop
+        self._folder = folder
+        self._crop: Crop = crop
         self._notes: dict[str, tuple[str, ...]] = {}
 
     def generate(self, inputs: ClipInputs, *, seed: int) -> Frames:
@@ -101,8 +102,7 @@ class VideosMadeElsewhere:
             notes.append(f"length {decoded} -> first {inputs.n_frames} frames")
         if path.suffix != ".mkv":
             notes.append(f"decoded from {path.suffix[1:]}, which may be lossy")
-        frames = np.stack(kept)
-        frames, changes = fit_size(frames, inputs.size, crop=self._crop)
+        frames, changes = fit_size(np.stack(kept), inputs.size, crop=self._crop)
         notes += changes
         fps = _tagged_fps(path)
         if fps is not None and abs(fps - inputs.fps) > 0.01:
@@ -131,7 +131,8 @@ def fit_size(frames: Frames, size: tuple[int, int], *, crop: Crop) -> tuple[Fram
     if (height, width) != size:
         if abs(width / height - size[1] / size[0]) > 1e-3:
             raise Undefined(
-                f"video is {width}x{height}, {size[1]}x{size[0]} is asked for: another shape; --crop right takes the ego part of a canvas"
+                f"video is {width}x{height}, {size[1]}x{size[0]} is asked for: another shape;"
+                " --crop right takes the ego part of a canvas"
             )
         resize = Resize(size[1], size[0])
         frames = np.stack([resize(frame) for frame in frames])

@@ -39,7 +39,7 @@ class Canvas:
             view = view.resized(have_w, height)
         if have_w < width:
             raise UserError(
-                f"{view.video.source.label}: {have_w} px wide at height {height}, narrower than the {self.name} canvas ({width} px);"
+                f"{view.video.source.label}: {have_w} px wide at height {height}, the {self.name} canvas has {width};"
                 " portrait exo views do not fit"
             )
         return view if have_w == width else view.cropped((have_w - width) // 2, 0, width, height)

@@ -10,6 +10,10 @@ class UserError(Exception):
     """A mistake that the user can mend: one sentence with file, clip or field and what to do. Exit code 2."""
 
 
+class StorageError(UserError):
+    """The disk is full, read-only or gone: no clip's fault, so it ends the run. What was committed is intact."""
+
+
 class Undefined(Exception):
     """A result that does not exist for a stated reason (a pose or truth is missing): an outcome, not a failure."""
 

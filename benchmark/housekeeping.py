@@ -13,8 +13,8 @@ import msgspec
 
 from .cache import cache_root
 from .errors import UserError
-from .job import read_run_record
 from .registry import Registry, load_registry, options_from
+from .run_record import read_run_record
 from .store import Prediction, RunFolder, run_folders
 
 PART_AGE_S = 3600.0
@@ -83,20 +83,20 @@ def garbage(out: Path, *, stale: bool, cache: bool) -> Iterator[Garbage]:
 def differences(folder: RunFolder, registry: Registry) -> list[str]:
     """How the method of a run differs from what is installed now; empty where a rerun would use the run as it is."""
     record = read_run_record(folder)
-    identity: dict[str, Any] = dict(record.get("identity") or {})
-    passed: dict[str, Any] = dict(record.get("passed") or {})
-    if passed.get("videos"):
+    if record is None:
+        return ["run.json is missing or damaged"]
+    if record.passed.videos:
         return []
-    name = str(identity.get("method"))
+    name, passed = record.identity.method, record.passed
     if name not in registry.methods:
         return [f"method {name!r} is not installed any more"]
     listed = registry.methods[name]
     found = []
-    if listed.version != identity.get("version"):
-        found.append(f"version {identity.get('version')} -> {listed.version}")
+    if listed.version != record.identity.version:
+        found.append(f"version {record.identity.version} -> {listed.version}")
     try:
-        spec = listed.with_options(options_from(listed, preset=passed.get("preset"), settings=passed.get("settings") or {}))
-        if spec.source_digest() != identity.get("source"):
+        spec = listed.with_options(options_from(listed, preset=passed.preset, settings=passed.settings))
+        if spec.source_digest() != record.identity.source:
             found.append("the method's code or files have changed")
     except UserError as error:
         found.append(str(error))
@@ -121,10 +121,12 @@ def why(out: Path, key: str) -> list[Why]:
     found: list[Why] = []
     for folder in run_folders(out):
         record = read_run_record(folder)
-        parts = dict(record.get("identity") or {})
+        if record is None:
+            continue
+        parts = msgspec.to_builtins(record.identity)
         changed = differences(folder, registry)
         if folder.path.name.startswith(key):
-            whole = {**parts, "dataset": record.get("dataset"), "split": record.get("split")}
+            whole = {**parts, "dataset": record.dataset, "split": record.split}
             found.append(Why(kind="run", key=folder.path.name, run=folder.path, clip=None, parts=whole, changed=changed))
         for path in sorted((folder.path / "clips").glob("*.json")):
             prediction = msgspec.json.decode(path.read_bytes(), type=Prediction)

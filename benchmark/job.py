@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from types import MappingProxyType
 
 import msgspec
 
@@ -16,6 +15,7 @@ from .datasets.dataset import Dataset
 from .errors import UserError
 from .protocols.protocol import Protocol, load_protocol, score_key
 from .registry import train_subset
+from .run_record import read_run_record
 from .splits.manifest import Manifest, Row
 from .store import Identity, Prediction, RunFolder, content_key, run_folder, run_folders
 
@@ -173,7 +173,8 @@ def _train_rows(dataset: Dataset, answers: Answers) -> tuple[Row, ...]:
         return ()
     if "train" not in dataset.splits():
         raise UserError(
-            f"method {answers.spec.id!r} learns from a split 'train', which {dataset.name} has not; it has {', '.join(dataset.splits())}"
+            f"method {answers.spec.id!r} learns from a split 'train', which {dataset.name} has not;"
+            f" it has {', '.join(dataset.splits())}"
         )
     return tuple(train_subset(dataset.manifest("train").rows, fit.clips))
 
@@ -181,27 +182,18 @@ def _train_rows(dataset: Dataset, answers: Answers) -> tuple[Row, ...]:
 def changed_code(job: Job) -> str | None:
     """A sentence for the person where earlier runs of this method, split and protocol were made by other code."""
     others = 0
+    now = msgspec.to_builtins(job.identity)
     for folder in run_folders(job.config.out):
+        if folder.path == job.folder.path:
+            return None
         record = read_run_record(folder)
-        same = record.get("method") == job.identity.method and record.get("split") == job.manifest.split
-        if same and record.get("protocol") == job.protocol.name:
-            before = record.get("identity", {})
-            now = msgspec.to_builtins(job.identity)
-            differs = {name for name, value in now.items() if before.get(name) != value}
-            if folder.path == job.folder.path:
-                return None
-            others += differs == {"source"}
+        if record is None or (record.split, record.protocol) != (job.manifest.split, job.protocol.name):
+            continue
+        before = msgspec.to_builtins(record.identity)
+        others += {name for name, value in now.items() if before[name] != value} == {"source"}
     if not others:
         return None
     runs = "a run" if others == 1 else f"{others} runs"
     return (
         f"the code of {job.identity.method} has changed since {runs} with the same options: its keys are new, clips are made anew"
     )
-
-
-def read_run_record(folder: RunFolder) -> Mapping[str, object] | dict:
-    """run.json as plain values; empty where it is missing or damaged (it holds nothing that results need)."""
-    try:
-        return msgspec.json.decode((folder.path / "run.json").read_bytes(), type=dict)
-    except (OSError, msgspec.DecodeError):
-        return MappingProxyType({})

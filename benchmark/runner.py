@@ -10,17 +10,18 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
-
-import msgspec
+from typing import Any, cast
 
 from .clip import Input, Privilege
-from .errors import UserError
-from .job import ClipPlan, Job, Overwrite, changed_code, read_run_record
+from .errors import StorageError
+from .job import ClipPlan, Job, Overwrite, changed_code
 from .progress import progress, say
 from .provenance import environment
 from .results import ClipRecord, ClipScore, Results, results_header, summarise, write_records, write_results
+from .run_record import KEPT_INVOCATIONS, Cost, Invocation, Passed, RunRecord, read_run_record, write_run_record
+from .run_record import SCHEMA as RECORD_SCHEMA
 from .splits.manifest import Row
+from .store import Prediction
 from .work import Event, Steps, Worker, failed, start_worker, use_one_thread, work_in_process
 
 
@@ -92,7 +93,7 @@ def run_job(
     errors = {event.clip: event.reason for event in events if event.kind == "error"}
     _log_traces(job, events)
     results = derive(job, errors)
-    _write_run_record(job, began=began, workers=workers, overwrite=overwrite, steps=steps, errors=errors)
+    _write_record(job, began=began, workers=workers, overwrite=overwrite, steps=steps, errors=errors)
     _tell_undefined(job, results)
     return RunReport(results=results, events=tuple(events), errors=errors)
 
@@ -137,11 +138,11 @@ def _work_in_processes(job: Job, rows: Sequence[Row], steps: Steps, overwrite: O
 
     from pebble import ProcessExpired, ProcessPool
 
-    pool = ProcessPool(
+    pool: Any = ProcessPool(
         max_workers=min(workers, len(rows)),
         initializer=start_worker,
         initargs=[job.config, steps, overwrite],
-        context=multiprocessing.get_context("spawn"),
+        context=cast(Any, multiprocessing.get_context("spawn")),
     )
     try:
         futures = {pool.schedule(work_in_process, args=[[row]]): row for row in rows}
@@ -152,7 +153,9 @@ def _work_in_processes(job: Job, rows: Sequence[Row], steps: Steps, overwrite: O
             elif isinstance(error, ProcessExpired):
                 reason = f"its worker process died ({_how(error.exitcode)}); the other clips went on"
                 yield Event(clip=row.clip_id, kind="error", reason=reason)
-            elif isinstance(error, Exception):
+            elif isinstance(error, StorageError) or not isinstance(error, Exception):
+                raise error
+            else:
                 yield failed(row.clip_id, error)
         pool.close()
     except BaseException:
@@ -227,48 +230,40 @@ def _log_traces(job: Job, events: Sequence[Event]) -> None:
         say(f"  tracebacks: {path}")
 
 
-def _write_run_record(
-    job: Job, *, began: float, workers: int, overwrite: Overwrite, steps: Steps, errors: dict[str, str]
-) -> None:
-    """run.json: what was passed and resolved, how, when, on what, and each clip's cost. Keeps earlier invocations."""
+def _write_record(job: Job, *, began: float, workers: int, overwrite: Overwrite, steps: Steps, errors: dict[str, str]) -> None:
+    now = Invocation(
+        argv=sys.argv,
+        started=datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
+        seconds=round(time.time() - began, 2),
+        workers=workers,
+        overwrite=str(overwrite),
+        steps=[name for name in ("generate", "score") if getattr(steps, name)],
+        environment=environment(),
+        errors=errors,
+    )
+    config = job.config
     with job.folder.claim("finish", wait=True):
         before = read_run_record(job.folder)
-        now = {
-            "argv": sys.argv,
-            "started": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
-            "seconds": round(time.time() - began, 2),
-            "workers": workers,
-            "overwrite": str(overwrite),
-            "steps": [name for name in ("generate", "score") if getattr(steps, name)],
-            "environment": environment(),
-            "errors": errors,
-        }
-        history = before.get("invocations")
-        record = {
-            "schema": 1,
-            "method": job.identity.method,
-            "split": job.manifest.split,
-            "protocol": job.protocol.name,
-            "seed": job.config.seed,
-            "data": job.config.data,
-            "dataset": job.dataset.name,
-            "passed": {
-                "settings": dict(job.config.settings),
-                "preset": job.config.preset,
-                "videos": str(job.config.videos or ""),
-            },
-            "identity": msgspec.to_builtins(job.identity),
-            "clips": {row.clip_id: _cost(job, row) for row in job.manifest.rows if job.folder.prediction(row.clip_id)},
-            "invocations": [*(history if isinstance(history, list) else [])[-19:], now],
-        }
-        job.folder.write(job.folder.path / "run.json", msgspec.json.format(msgspec.json.encode(record), indent=1))
+        costs = {row.clip_id: _cost(record) for row in job.manifest.rows if (record := job.folder.prediction(row.clip_id))}
+        record = RunRecord(
+            schema=RECORD_SCHEMA,
+            split=job.manifest.split,
+            protocol=job.protocol.name,
+            data=config.data,
+            dataset=job.dataset.name,
+            passed=Passed(settings=dict(config.settings), preset=config.preset, videos=str(config.videos or "")),
+            identity=job.identity,
+            clips=costs,
+            invocations=[*(before.invocations if before else []), now][-KEPT_INVOCATIONS:],
+        )
+        write_run_record(job.folder, record)
 
 
-def _cost(job: Job, row: Row) -> dict[str, Any]:
-    record = job.folder.prediction(row.clip_id)
-    if record is None:
-        raise UserError(f"{job.folder.path}: {row.clip_id} vanished while the run was written; run again")
-    return {
-        "key": record.key, "outcome": record.outcome, "seconds": record.seconds,
-        "peak_memory_mb": record.peak_memory_mb, "peak_is_whole_process": record.peak_is_whole_process,
-    }  # fmt: skip
+def _cost(record: Prediction) -> Cost:
+    return Cost(
+        key=record.key,
+        outcome=record.outcome,
+        seconds=record.seconds,
+        peak_memory_mb=record.peak_memory_mb,
+        peak_is_whole_process=record.peak_is_whole_process,
+    )

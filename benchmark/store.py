@@ -25,7 +25,7 @@ from typing import Any, Literal, TypeVar
 import filelock
 import msgspec
 
-from .errors import UserError
+from .errors import StorageError, UserError
 from .video import Frames, atomic_file, write_lossless
 
 T = TypeVar("T")
@@ -149,7 +149,7 @@ class RunFolder:
                 yield False
                 return
         except OSError as error:
-            raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error
+            raise StorageError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error
         try:
             yield True
         finally:

@@ -8,19 +8,22 @@ pixels of OpenCV's reader bit for bit, which the public calibration of the paper
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import UserError
+from .errors import StorageError, UserError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
 
 Frames = NDArray[np.uint8]
 """[frames, height, width, 3] RGB."""
@@ -51,7 +54,7 @@ class FrameSource(Protocol):
 
 def file_key(path: Path) -> str:
     """sha256 of a file's bytes, 16 hex digits."""
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
@@ -61,20 +64,25 @@ class FileSource:
     def __init__(self, path: Path, *, key: str | None = None) -> None:
         self.path = Path(path)
         self._key = key
+        self._size: tuple[int, int] | None = None
 
-    @cached_property
+    @property
     def key(self) -> str:
-        return f"{DECODER}:{self._key or file_key(self.path)}"
+        if self._key is None:
+            self._key = file_key(self.path)
+        return f"{DECODER}:{self._key}"
 
     @property
     def label(self) -> str:
         return str(self.path)
 
-    @cached_property
+    @property
     def size(self) -> tuple[int, int]:
-        with _opened(self.path) as container:
-            stream = container.streams.video[0]
-            return stream.height, stream.width
+        if self._size is None:
+            with _opened(self.path) as container:
+                stream = container.streams.video[0]
+                self._size = (stream.height, stream.width)
+        return self._size
 
     def stream(self, indices: Sequence[int]) -> Iterator[Frames]:
         wanted, decoded = list(indices), 0
@@ -88,7 +96,8 @@ class FileSource:
             if not wanted:
                 return
         raise UserError(
-            f"{self.path}: frame {wanted[0]} is wanted but the file decodes to {decoded} frames; it may be truncated: fetch it again"
+            f"{self.path}: frame {wanted[0]} is wanted but the file decodes to {decoded} frames;"
+            " it may be truncated: fetch it again"
         )
 
 
@@ -98,10 +107,13 @@ class ArraySource:
     def __init__(self, frames: Frames, *, label: str = "array") -> None:
         check_frames(frames, label)
         self.frames, self._label = frames, label
+        self._key: str | None = None
 
-    @cached_property
+    @property
     def key(self) -> str:
-        return pixel_digest(self.frames)
+        if self._key is None:
+            self._key = pixel_digest(self.frames)
+        return self._key
 
     @property
     def label(self) -> str:
@@ -249,18 +261,19 @@ def check_frames(frames: NDArray, label: str) -> None:
 def pixel_digest(frames: Frames) -> str:
     """Identity of decoded pixels and their shape, 16 hex digits."""
     digest = hashlib.sha256(repr(tuple(frames.shape)).encode())
-    digest.update(np.ascontiguousarray(frames))
+    digest.update(np.ascontiguousarray(frames).data)
     return digest.hexdigest()[:16]
 
 
-def _opened(path: Path):
+def _opened(path: Path) -> InputContainer:
     import av
+    from av.error import FFmpegError
 
     if not path.is_file():
         raise UserError(f"{path}: no such video file")
     try:
         container = av.open(str(path))
-    except (av.FFmpegError, OSError) as error:
+    except (FFmpegError, OSError) as error:
         raise UserError(f"{path}: not a readable video ({_reason(error)}); it may be truncated: fetch it again") from None
     if not container.streams.video:
         container.close()
@@ -274,7 +287,7 @@ def _reason(error: BaseException) -> str:
 
 def decoded_frames(path: Path) -> Iterator[Frames]:
     """Every frame of a file in order, [height, width, 3] uint8 RGB. Raises UserError where decoding breaks."""
-    import av
+    from av.error import FFmpegError
     from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
     reformat = VideoReformatter().reformat
@@ -285,7 +298,7 @@ def decoded_frames(path: Path) -> Iterator[Frames]:
         try:
             for frame in container.decode(stream):
                 if frame.format.is_rgb:
-                    yield frame.to_ndarray(format="rgb24")
+                    yield cast(Frames, frame.to_ndarray(format="rgb24"))
                 else:
                     full = frame.color_range == ColorRange.JPEG
                     rgb = reformat(
@@ -296,9 +309,9 @@ def decoded_frames(path: Path) -> Iterator[Frames]:
                         dst_color_range=ColorRange.JPEG,
                         interpolation=Interpolation.BICUBIC,
                     )
-                    yield rgb.to_ndarray()
+                    yield cast(Frames, rgb.to_ndarray())
                 index += 1
-        except av.FFmpegError as error:
+        except FFmpegError as error:
             raise UserError(f"{path}: breaks at frame {index} ({_reason(error)}); it may be truncated: fetch it again") from None
 
 
@@ -312,12 +325,11 @@ def count_packets(path: Path) -> int:
 
     Raises UserError where the file cannot be opened or its packets end in an error.
     """
-    import av
 
     with _opened(path) as container:
         try:
             return sum(1 for packet in container.demux(container.streams.video[0]) if packet.size)
-        except av.FFmpegError as error:
+        except FFmpegError as error:
             raise UserError(f"{path}: breaks while reading ({_reason(error)}); it may be truncated: fetch it again") from None
 
 
@@ -327,6 +339,7 @@ def write_lossless(path: Path, frames: Iterable[Frames], *, fps: float) -> None:
     frames: [height, width, 3] uint8 RGB each, all of one size.
     """
     import av
+    from av.codec.context import Flags
 
     with av.open(str(path), "w", format="matroska", options={"fflags": "+bitexact"}) as container:
         stream = None
@@ -336,7 +349,7 @@ def write_lossless(path: Path, frames: Iterable[Frames], *, fps: float) -> None:
                 stream.height, stream.width = frame.shape[:2]
                 stream.pix_fmt = "bgr0"
                 stream.options = {"level": "3", "g": "1", "slices": "4", "slicecrc": "1"}
-                stream.codec_context.flags |= int(av.codec.context.Flags.bitexact)
+                stream.codec_context.flags |= int(Flags.bitexact)
                 stream.codec_context.thread_count = 1
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
             container.mux(stream.encode(picture.reformat(format="bgr0")))
@@ -348,6 +361,7 @@ def write_lossless(path: Path, frames: Iterable[Frames], *, fps: float) -> None:
 def write_h264(path: Path, frames: Iterable[Frames], *, fps: float, crf: int = 18) -> None:
     """H.264 yuv420p mp4 that players and browsers show; for looking and for datasets, never for predictions."""
     import av
+    from av.codec.context import Flags
 
     with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact", "movflags": "+faststart"}) as container:
         stream = None
@@ -357,7 +371,7 @@ def write_h264(path: Path, frames: Iterable[Frames], *, fps: float, crf: int = 1
                 stream.height, stream.width = frame.shape[:2]
                 stream.pix_fmt = "yuv420p"
                 stream.options = {"crf": str(crf), "preset": "slow"}
-                stream.codec_context.flags |= int(av.codec.context.Flags.bitexact)
+                stream.codec_context.flags |= int(Flags.bitexact)
                 stream.codec_context.thread_count = 1
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
             container.mux(stream.encode(picture))
@@ -366,19 +380,21 @@ def write_h264(path: Path, frames: Iterable[Frames], *, fps: float, crf: int = 1
         container.mux(stream.encode(None))
 
 
-def atomic_file(path: Path, write: Callable[[Path], None]) -> None:
+def atomic_file(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a neighbour of `path`, flush it to disk, then rename it: a kill leaves the old file or the new one.
 
-    Raises UserError with the path where the disk is full or read-only.
+    Raises StorageError with the path where the disk is full or read-only.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(aside)
-        with open(aside, "rb") as file:
+        with aside.open("rb") as file:
             os.fsync(file.fileno())
-        os.replace(aside, path)
+        aside.replace(path)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({_reason(error)}); what was committed before is intact") from error
+        text = f"{path}: cannot be written ({_reason(error)}); free the disk or choose another; what was committed is intact"
+        raise StorageError(text) from error
     finally:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .clip import Clip, ClipInputs, check_prediction, inputs_for
-from .errors import Undefined, UserError
+from .errors import StorageError, Undefined, UserError
 from .job import ClipPlan, Job, JobConfig, Overwrite, open_job
 from .provenance import MemoryMeter
 from .registry import Method
@@ -130,6 +130,8 @@ class Worker:
             return self._commit(plan, inputs, frames, time.perf_counter() - began, meter)
         except Undefined as reason:
             return self._commit_undefined(plan, str(reason))
+        except StorageError:
+            raise
         except Exception as error:
             return failed(plan.row.clip_id, error)
 
@@ -145,6 +147,8 @@ class Worker:
                 plan, inputs = waiting.pop(clip)
                 share = (time.perf_counter() - began) / len(asked)
                 yield self._settle(plan, inputs, outcome, share, meter)
+        except StorageError:
+            raise
         except Exception as error:
             for clip in waiting:
                 yield failed(clip, error)
@@ -161,6 +165,8 @@ class Worker:
             return failed(plan.row.clip_id, outcome)
         try:
             return self._commit(plan, inputs, outcome, seconds, meter)
+        except StorageError:
+            raise
         except Exception as error:
             return failed(plan.row.clip_id, error)
 
@@ -199,6 +205,8 @@ class Worker:
                 wanted = tuple(self.job.score_keys(record))
             if wanted:
                 self._commit_scores(plan, record, wanted)
+        except StorageError:
+            raise
         except Exception as error:
             return failed(clip, error)
         return event or Event(clip=clip, kind="done")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -356,7 +356,7 @@ class Camera:
         """Inverse of `to_json`. Raises ValueError on an unknown lens model or field."""
         fields = dict(data["lens"])
         name = fields.pop("model", None)
-        models = {model.__name__: model for model in (Pinhole, KannalaBrandt, Fisheye624)}
+        models: dict[str, Callable[..., Lens]] = {model.__name__: model for model in (Pinhole, KannalaBrandt, Fisheye624)}
         if name not in models:
             raise ValueError(f"lens model {name!r} is not one of {', '.join(sorted(models))}")
         values = {key: tuple(v) if isinstance(v, list) else float(v) for key, v in fields.items()}

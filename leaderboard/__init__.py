@@ -1,0 +1,1 @@
+"""The leaderboard: results.json files in, tables and CSV out. Runs no model and measures nothing."""

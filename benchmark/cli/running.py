@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def execute(
-    configs: "Sequence[JobConfig]",
-    steps: "Steps",
+    configs: Sequence[JobConfig],
+    steps: Steps,
     *,
     limit: int | None,
     clips: list[str] | None,
@@ -52,7 +52,7 @@ def execute(
         raise typer.Exit(1)
 
 
-def _show_plans(jobs: "Sequence[Job]", rows: Sequence[Any], steps: "Steps", overwrite: Any, *, as_json: bool) -> None:
+def _show_plans(jobs: Sequence[Job], rows: Sequence[Any], steps: Steps, overwrite: Any, *, as_json: bool) -> None:
     from ..job import changed_code
     from ..runner import describe, make_plan
 
@@ -83,7 +83,7 @@ def _show_plans(jobs: "Sequence[Job]", rows: Sequence[Any], steps: "Steps", over
         print(json.dumps(shown, indent=2))
 
 
-def _report(jobs: "Sequence[Job]", reports: "Sequence[RunReport]", steps: "Steps", *, as_json: bool) -> None:
+def _report(jobs: Sequence[Job], reports: Sequence[RunReport], steps: Steps, *, as_json: bool) -> None:
     import msgspec
 
     if as_json:
@@ -103,5 +103,5 @@ def _report(jobs: "Sequence[Job]", reports: "Sequence[RunReport]", steps: "Steps
     print_table([job.folder.path for job in jobs], csv=_csv_of(jobs), quiet=as_json)
 
 
-def _csv_of(jobs: "Sequence[Job]") -> Path:
+def _csv_of(jobs: Sequence[Job]) -> Path:
     return jobs[0].config.out / "leaderboard.csv"

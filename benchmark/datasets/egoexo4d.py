@@ -31,7 +31,7 @@ from .egoexo4d_lenses import (
     read_aria_rgb,
 )
 from .egoexo4d_poses import (
-    DEFAULT_ROW_OFFSET,
+    FIRST_SYNC_ROW,
     EgoTrack,
     read_frame_times,
     read_pose_file,
@@ -101,8 +101,8 @@ class EgoExo4D:
     def _narrations(self) -> Narrations:
         return Narrations(self.root)
 
-    def cameras(self, take: Take, *, row_offset: int = DEFAULT_ROW_OFFSET) -> TakeCameras:
-        """All calibration of a take, kept for the next clip of it. row_offset matters for trajectories only."""
+    def cameras(self, take: Take, *, row_offset: int = 0) -> TakeCameras:
+        """All calibration of a take, kept for the next clip of it. row_offset: see FIRST_SYNC_ROW; trajectories only."""
         key = (take.name, row_offset)
         if key not in self._cameras:
             self._cameras[key] = self._read_cameras(take, row_offset)
@@ -170,8 +170,8 @@ class EgoExo4D:
         times = read_frame_times(
             sync,
             column=f"{take.aria}_{RGB_STREAM}_capture_timestamp_ns",
-            first_row=start + row_offset,
-            n_rows=max(end - start - row_offset, 0),
+            first_row=start + FIRST_SYNC_ROW + row_offset,
+            n_rows=max(end - start - FIRST_SYNC_ROW - row_offset, 0),
         )
         return track_from_trajectory(read_trajectory(path), times, rgb)
 
@@ -214,7 +214,6 @@ class EgoExo4D:
 
     def _row(self, take: Take, cameras: TakeCameras, exo: str, first: int) -> Row:
         last = first + FRAMES - 1
-        mps = cameras.track is not None and cameras.track.source == "mps"
         return Row(
             clip_id=f"{take.name}_{first}_{last}",
             take_uid=take.uid,
@@ -228,7 +227,6 @@ class EgoExo4D:
             participant=take.participant,
             scenario=take.scenario,
             university=take.university,
-            row_offset=DEFAULT_ROW_OFFSET if mps else 0,
             pose_source=cameras.source,
         )
 
@@ -272,8 +270,7 @@ class EgoExo4D:
                 dict.fromkeys((Input.EXO_VIDEO, Input.EXO_CAMERA, Input.EGO_CAMERA, Input.TRUTH, Input.CAPTION), reason)
             )
         else:
-            offset = row.row_offset if row.pose_source else DEFAULT_ROW_OFFSET
-            cameras = self.cameras(take, row_offset=offset)
+            cameras = self.cameras(take, row_offset=row.row_offset)
             exo = self._exo_views(take, cameras, row, canvas, missing)
             ego_camera = self._ego_camera(cameras, row, canvas, missing)
             truth = self._truth(take, row, canvas, ego_camera, missing)

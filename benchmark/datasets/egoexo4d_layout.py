@@ -6,7 +6,6 @@ from its file names, and what those cannot tell (place, participant, scenario) s
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from ..errors import UserError
+from ..splits.takes import participant_digest
 
 RGB_STREAM = "214-1"
 NOT_CAMERAS = frozenset({"collage", "best_exo", "metadata"})
@@ -149,11 +149,6 @@ def read_takes(root: Path) -> tuple[dict[str, Take], list[tuple[str, str]]]:
     return dict(sorted(takes.items())), faults
 
 
-def hashed_id(kind: str, value: object) -> str:
-    """A stand-in for a personal id in manifests."""
-    return hashlib.sha256(f"ego-exo4d {kind} {value}".encode()).hexdigest()[:12]
-
-
 def _text(value: object) -> str:
     return "" if value is None else str(value)
 
@@ -185,10 +180,10 @@ def _take_of_record(root: Path, record: TakeRecord) -> Take:
         aria=arias[0] if len(arias) == 1 else None,
         aria_reason=_aria_reason(arias),
         stems={cam: paths[cam] for cam in (*exo, *arias)},
-        capture_uid=_text(record.capture_uid or capture.capture_uid),
+        capture_uid=_text(record.capture_uid or capture.capture_uid or capture.capture_name),
         capture_name=_text(capture.capture_name),
         place=_text(place),
-        participant="" if record.participant_uid is None else hashed_id("participant", record.participant_uid),
+        participant=participant_digest(record.participant_uid),
         scenario=_text(record.parent_task_name),
         university=_text(record.university_name),
         best_exo=_text(record.best_exo),

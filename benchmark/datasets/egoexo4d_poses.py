@@ -27,8 +27,9 @@ NEAREST_US = 2000.0
 BRIDGE_US = 5000.0
 """Two neighbours at most this far apart are interpolated between."""
 
-DEFAULT_ROW_OFFSET = 1
-"""Video frame i lies at timesync row start + offset + i; the documentation allows 0 and 1."""
+FIRST_SYNC_ROW = 1
+"""Video frame i lies at timesync row start + 1 + i + `Row.row_offset`. The documentation leaves start + i open, too: that is
+row_offset -1; the epipolar check tells which one a release follows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
