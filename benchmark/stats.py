@@ -181,4 +181,4 @@ def _by_cluster(values: NDArray[np.float64], clusters: Sequence[Hashable]) -> tu
 
 
 def _indicative(takes: int) -> str | None:
-    return f"indicative: {takes} takes" if takes < FEW_TAKES else None
+    return f"indicative interval ({takes} takes)" if takes < FEW_TAKES else None

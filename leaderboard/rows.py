@@ -1,0 +1,98 @@
+"""Rows: results.json files found and read, and the rule which of them may stand in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.errors import UserError
+from benchmark.metrics import METRICS
+from benchmark.results import Results, read_results
+
+FILE = "results.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One run. run: the name of its folder (the run's key); folder: where its per-clip scores may lie beside it."""
+
+    run: str
+    folder: Path
+    results: Results
+
+    @property
+    def competes(self) -> bool:
+        """Whether the row can be best: it saw no truth, is no control, and every clip of the split was attempted."""
+        return self.results.method.privileged == "none" and not self.results.method.control and not self.results.partial
+
+    @property
+    def terms(self) -> tuple[tuple[str, str], ...]:
+        """What must agree between rows of one table, by name."""
+        split, protocol = self.results.split, self.results.protocol
+        versions = [(f"version of metric {name}", str(self.results.metrics[name].version)) for name in self.metric_ids]
+        return (
+            ("split", f"{split.dataset}/{split.name}"),
+            ("split digest", split.digest),
+            ("protocol", protocol.name),
+            ("protocol version", str(protocol.version)),
+            ("protocol digest", protocol.digest),
+            ("metrics", ", ".join(self.metric_ids)),
+            *versions,
+        )
+
+    @property
+    def metric_ids(self) -> tuple[str, ...]:
+        """The metrics in the order of columns: as the benchmark lists them, then those it does not know, by name."""
+        order = {name: place for place, name in enumerate(METRICS)}
+        return tuple(sorted(self.results.metrics, key=lambda name: (order.get(name, len(order)), name)))
+
+
+def find_rows(paths: Iterable[Path]) -> list[Row]:
+    """Rows of these runs: results files, run folders, or folders searched for results.json; each run once.
+
+    Raises UserError where a path is not there or holds no results, and for a file that does not fit.
+    """
+    files: dict[Path, None] = {}
+    for path in paths:
+        if path.is_file():
+            found = [path]
+        elif path.is_dir():
+            found = sorted(path.rglob(FILE))
+        else:
+            raise UserError(f"{path}: no such run; give a run's folder, or one that holds runs")
+        if not found:
+            raise UserError(
+                f"{path}: holds no {FILE}; score something first ('egox-bench run --method ego-prior --split unseen')"
+            )
+        files.update((file.resolve(), None) for file in found)
+    return [Row(run=file.parent.name, folder=file.parent, results=read_results(file)) for file in files]
+
+
+def check_one_table(rows: Sequence[Row]) -> None:
+    """Raise UserError unless all rows were measured on the same clips in the same way; says what differs and where."""
+    for row in rows[1:]:
+        different = differences(rows[0], row)
+        if different:
+            raise UserError(
+                f"{_label(rows[0])} and {_label(row)} cannot share a table: {'; '.join(different)}."
+                " Score both on one split under one protocol with this version"
+            )
+
+
+def differences(a: Row, b: Row) -> list[str]:
+    """What keeps two rows out of one table: "split digest (1a… and 2b…)"; empty where nothing does."""
+    ours, theirs = dict(a.terms), dict(b.terms)
+    return [f"{name} differs ({ours[name]} and {theirs[name]})" for name in ours if name in theirs and ours[name] != theirs[name]]
+
+
+def grouped(rows: Iterable[Row]) -> list[list[Row]]:
+    """Rows by what must agree in one table: each group passes `check_one_table`. Groups in order of first appearance."""
+    groups: dict[tuple[tuple[str, str], ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.terms, []).append(row)
+    return list(groups.values())
+
+
+def _label(row: Row) -> str:
+    return f"{row.results.method.id} ({row.run})"
