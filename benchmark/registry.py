@@ -31,7 +31,8 @@ class Method(Protocol):
     Optional beside `generate`:
     - `fit(clips: Sequence[Clip]) -> None`, called once before generating where the spec has a `Fit`;
     - `generate_batch(batch: Sequence[ClipInputs], *, seeds: Sequence[int]) -> Iterator[tuple[str, Frames | Exception]]`,
-      for methods that answer many clips at once (yields clip id and output, or what went wrong with this clip);
+      for methods that answer many clips at once (yields clip id and output, or what went wrong with this clip), with
+      `batch_size: int`, the clips that it takes in one call (0: all of them);
     - `close() -> None`.
     """
 
@@ -236,14 +237,14 @@ def _comma_parts(value: str) -> list[str]:
 
 
 def deciding_options(options: Any) -> dict[str, Any]:
-    """The options that can change the output, as plain values: what belongs into a prediction's key.
+    """The options that can change the output, as JSON would give them back: what belongs into a prediction's key.
 
     A field made with `field(metadata={"decides": False})` is left out (a time limit, a path whose content is in the digest).
     """
     import msgspec
 
     chosen = {f.name: getattr(options, f.name) for f in dataclasses.fields(options) if f.metadata.get("decides", True)}
-    return msgspec.to_builtins(chosen)
+    return msgspec.json.decode(msgspec.json.encode(chosen))
 
 
 def train_subset(clips: Sequence[Any], count: int) -> list[Any]:

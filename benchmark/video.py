@@ -325,6 +325,7 @@ def count_packets(path: Path) -> int:
 
     Raises UserError where the file cannot be opened or its packets end in an error.
     """
+    from av.error import FFmpegError
 
     with _opened(path) as container:
         try:
