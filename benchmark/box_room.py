@@ -77,7 +77,7 @@ def box_room_clip(clip_id: str, *, seed: int = 0, frames: int = 5, ego_side: int
 
 def trace(camera: Camera, phase: NDArray) -> Traced:
     """Look at the room: exact where a ray meets its wall. phase: [6, 3], shifts the paint of each wall."""
-    rays = camera.lens.unproject(camera.pixel_grid())
+    rays, visible = camera.lens.unproject(camera.pixel_grid()), camera.visible()[..., None]
     shape = (len(camera), camera.height, camera.width)
     pictures, depth, faces = np.empty((*shape, 3), np.uint8), np.empty(shape, np.float32), np.empty(shape, np.int16)
     for frame, pose in enumerate(camera.world_from_camera):
@@ -90,7 +90,7 @@ def trace(camera: Camera, phase: NDArray) -> Traced:
         hit = pose[:3, 3] + direction * range_m
         waves = np.sin(3 * hit + phase[face]).sum(-1) + 0.5 * np.sin(11 * hit[..., ::-1] + phase[face]).sum(-1)
         colour = np.clip(_PAINT[face] + 14 * waves[..., None], 0, 255)
-        pictures[frame] = np.where(camera.visible()[..., None], np.rint(colour), 0)
+        pictures[frame] = np.where(visible, np.rint(colour), 0)
         depth[frame] = range_m[..., 0] * rays[..., 2]
         faces[frame] = face
     return Traced(pictures=pictures, depth_m=np.where(depth > 0, depth, 0), faces=faces)
@@ -100,7 +100,8 @@ def _exo_view(number: int, frames: int, phase: NDArray) -> View:
     corner = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])[number % 4] * (0.9 - 0.1 * (number // 4))
     pose = looking(np.array([*(corner * HALF_M[:2]), 0.7]), np.zeros(3))
     camera = Camera(lens=_EXO_LENS, width=EXO_SIZE[1], height=EXO_SIZE[0], world_from_camera=np.repeat(pose[None], frames, 0))
-    seen, name = trace(camera, phase), f"exo{number + 1}"
+    still, name = trace(camera.select([0]), phase), f"exo{number + 1}"  # nothing moves in the room but the head
+    seen = Traced(**{part: np.repeat(getattr(still, part), frames, axis=0) for part in ("pictures", "depth_m", "faces")})
     return View(
         name=name,
         video=Video.of_array(seen.pictures, fps=FPS, label=name),

@@ -40,4 +40,6 @@ class MeanFrame:
         del seed
         if self.mean is None:
             raise RuntimeError("mean-frame generates before it was fitted")
+        if self.mean.shape[:2] != inputs.size:
+            raise ValueError(f"mean-frame learnt pictures of {self.mean.shape[:2]}, asked for {inputs.size} (height, width)")
         return np.repeat(self.mean[None], inputs.n_frames, axis=0)

@@ -162,14 +162,19 @@ def test_a_good_method_passes_and_says_what_does_not_apply():
             WrongSize,
             {},
             "another size",
-            "asked for 9 frames of 96x96: output has shape (9, 128, 128, 3), expected (9, 96, 96, 3)",
+            "9 frames of 96x96: output has shape (9, 128, 128, 3), expected (9, 96, 96, 3)",
         ),
         (Unseeded, {}, "same seed", "a call must not depend on those before"),
         (Unseeded, {}, "fresh instance", "a second instance with the same seed"),
         (Remembers, {}, "same seed", "a call must not depend on those before"),
         (WritesIntoInputs, {}, "inputs untouched", "the method wrote into its inputs: exo1 video"),
         (Good, {"static": True}, "static", "the spec says static but frames differ"),
-        (ReadsFurther, {"privileged": Privilege.FIRST_FRAME}, "truth", "frames [1, 2, 3, 4] of the truth were read"),
+        (
+            ReadsFurther,
+            {"privileged": Privilege.FIRST_FRAME},
+            "truth",
+            "frames [1, 2, 3, 4, 5, 6, 7, 8] of the truth were read; the spec's privilege is 'first_frame'",
+        ),
         (Learns, {}, "fit", "the adapter has fit() but the spec declares no Fit"),
         (Good, {"fit": Fit(needs=frozenset(), clips=3)}, "fit", "has no method fit(clips)"),
         (BatchForgets, {}, "batch", "the answers are for ['check-a']"),
@@ -263,7 +268,7 @@ def test_the_command_prints_a_line_a_check_and_exits_0():
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert lines[0] == "✓ spec              copy-exo 1: centre square of the exo video, resized"
-    assert lines[-1] == "copy-exo: 11 passed, 0 failed, 5 skipped"
+    assert lines[-1] == "copy-exo: 12 passed, 0 failed, 4 skipped"
 
 
 def test_the_command_exits_1_where_a_check_fails_and_speaks_json():
