@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -62,7 +63,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     def of(cls, split: str, dataset: str, rows: Sequence[Row]) -> Manifest:
         """Sort rows and refuse a clip id that comes twice."""
         ordered = tuple(sorted(rows, key=lambda row: row.clip_id))
-        for before, after in zip(ordered, ordered[1:]):
+        for before, after in itertools.pairwise(ordered):
             if before.clip_id == after.clip_id:
                 raise UserError(f"split {split!r}: clip {after.clip_id!r} comes twice")
         return cls(split=split, dataset=dataset, rows=ordered)
@@ -95,7 +96,7 @@ def load_manifest(path: Path) -> Manifest:
     try:
         header = msgspec.json.decode(lines[0], type=Header)
         rows = []
-        for number, line in enumerate(lines[1:], start=2):
+        for number, line in enumerate(lines[1:], start=2):  # noqa: B007  the error below names it
             rows.append(msgspec.json.decode(line, type=Row))
     except msgspec.DecodeError as error:
         raise UserError(f"{path}, line {number}: {error}") from None
@@ -103,5 +104,7 @@ def load_manifest(path: Path) -> Manifest:
         raise UserError(f"{path}: manifest schema {header.schema}, this version reads {SCHEMA}")
     manifest = Manifest.of(header.split, header.dataset, rows)
     if manifest.digest != header.digest or len(rows) != header.n:
-        raise UserError(f"{path}: rows do not match the header (digest {manifest.digest}, header {header.digest}): the file was edited")
+        raise UserError(
+            f"{path}: rows do not match the header (digest {manifest.digest}, header {header.digest}): the file was edited"
+        )
     return manifest
