@@ -13,10 +13,11 @@ from ..splits.manifest import Manifest, Row
 
 
 class Severity(StrEnum):
-    """An error makes clips unusable or wrong; a warning is worth knowing."""
+    """An error makes clips unusable or wrong; a warning is worth knowing; a note is a figure that was measured."""
 
     ERROR = "error"
     WARNING = "warning"
+    NOTE = "note"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

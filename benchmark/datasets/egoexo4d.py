@@ -97,6 +97,10 @@ class EgoExo4D:
     def _pose_files(self) -> dict[str, Path]:
         return pose_files(self.root)
 
+    def pose_file(self, take: Take) -> Path | None:
+        """The take's camera_pose file."""
+        return self._pose_files.get(take.name)
+
     @cached_property
     def _narrations(self) -> Narrations:
         return Narrations(self.root)
@@ -114,7 +118,7 @@ class EgoExo4D:
         exo: dict[str, ExoCalibration] = {}
         reasons: dict[str, str] = {}
         entries: dict = {}
-        pose_path = self._pose_files.get(take.name)
+        pose_path = self.pose_file(take)
         csv_path = take.folder / "trajectory" / "gopro_calibs.csv"
         try:
             if csv_path.is_file():
@@ -237,9 +241,12 @@ class EgoExo4D:
         return take.best_exo if take.best_exo in usable else usable[0] if usable else None
 
     def video_frames(self, take: Take, exo: str) -> int:
-        """Frames that the take's ego and exo video both hold, by their packets; 0 where one is missing."""
+        """Frames that the take's ego and exo video both hold, by their packets; 0 where one is missing or broken."""
         paths = [whole_video(take, name, height=0) for name in (exo, take.aria or "")]
-        return min(count_packets(path) if isinstance(path, Path) else 0 for path in paths)
+        try:
+            return min(count_packets(path) if isinstance(path, Path) else 0 for path in paths)
+        except UserError:
+            return 0  # `verify` says which file and why
 
     def digest(self, row: Row, canvas: Canvas) -> str:
         return clip_digest(self.clip(row, canvas), canvas)
@@ -247,10 +254,10 @@ class EgoExo4D:
     def prepare(self, rows: Sequence[Row], canvas: Canvas, *, needs: frozenset[Input], workers: int, progress: Progress) -> None:
         """Nothing to make: recordings are there or they are not."""
 
-    def verify(self, *, progress: Progress) -> Iterator[Problem]:
+    def verify(self, *, progress: Progress, limit: int | None = None) -> Iterator[Problem]:
         from .verify_egoexo4d import problems_of
 
-        return problems_of(self, progress=progress)
+        return problems_of(self, progress=progress, limit=limit)
 
     def clip(self, row: Row, canvas: Canvas) -> Clip:
         missing: dict[Input, str] = {

@@ -6,6 +6,7 @@ from its file names, and what those cannot tell (place, participant, scenario) s
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -15,7 +16,6 @@ from pathlib import Path
 import msgspec
 
 from ..errors import UserError
-from ..splits.takes import participant_digest
 
 RGB_STREAM = "214-1"
 NOT_CAMERAS = frozenset({"collage", "best_exo", "metadata"})
@@ -147,6 +147,11 @@ def read_takes(root: Path) -> tuple[dict[str, Take], list[tuple[str, str]]]:
             raise UserError(f"{listed}: two takes are called {take.name!r} ({takes[take.name].uid}, {take.uid}); keep one")
         takes[take.name] = take
     return dict(sorted(takes.items())), faults
+
+
+def participant_digest(uid: object) -> str:
+    """What stands for a wearer in manifests: eight hex digits, "" where unknown. It hides the number, it is no secret."""
+    return "" if uid in (None, "") else hashlib.sha256(f"participant {uid}".encode()).hexdigest()[:8]
 
 
 def _text(value: object) -> str:

@@ -174,10 +174,10 @@ class EgoXRelease:
     def prepare(self, rows: Sequence[Row], canvas: Canvas, *, needs: frozenset[Input], workers: int, progress: Progress) -> None:
         """Nothing to make: the files are there or they are not."""
 
-    def verify(self, *, progress: Progress) -> Iterator[Problem]:
+    def verify(self, *, progress: Progress, limit: int | None = None) -> Iterator[Problem]:
         from .verify_release import problems_of
 
-        return problems_of(self, progress=progress)
+        return problems_of(self, progress=progress, limit=limit)
 
     def clip(self, row: Row, canvas: Canvas) -> Clip:
         if row.clip_id not in self.clips:
