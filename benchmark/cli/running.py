@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -33,7 +32,7 @@ def execute(
     from ..splits.selection import select
 
     jobs = [open_job(config) for config in configs]
-    rows = [select(job.manifest, limit=limit, clips=clips) for job in jobs]
+    rows = [select(job.manifest, limit=limit, clips=clips or ()) for job in jobs]
     if dry_run:
         _show_plans(jobs, rows, steps, Overwrite(overwrite), as_json=as_json)
         return
@@ -100,8 +99,7 @@ def _report(jobs: Sequence[Job], reports: Sequence[RunReport], steps: Steps, *, 
         return
     from ..verbs import print_table
 
-    print_table([job.folder.path for job in jobs], csv=_csv_of(jobs), quiet=as_json)
-
-
-def _csv_of(jobs: Sequence[Job]) -> Path:
-    return jobs[0].config.out / "leaderboard.csv"
+    csv = jobs[0].config.out / "leaderboard.csv"
+    print_table([job.folder.path for job in jobs], csv=csv, quiet=as_json)
+    if not as_json:
+        print(f"\nall numbers: {csv}")
