@@ -173,7 +173,7 @@ def test_a_good_method_passes_and_says_what_does_not_apply():
             ReadsFurther,
             {"privileged": Privilege.FIRST_FRAME},
             "truth",
-            "frames [1, 2, 3, 4, 5, 6, 7, 8] of the truth were read; the spec's privilege is 'first_frame'",
+            "8] of the truth were read; the spec's privilege is 'first_frame'",
         ),
         (Learns, {}, "fit", "the adapter has fit() but the spec declares no Fit"),
         (Good, {"fit": Fit(needs=frozenset(), clips=3)}, "fit", "has no method fit(clips)"),
