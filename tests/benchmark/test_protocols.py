@@ -1,0 +1,169 @@
+"""Protocols: what ships, what a file may say, what decides a digest and a score's key."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from benchmark.errors import UserError
+from benchmark.metrics import METRICS
+from benchmark.protocols import Protocol, load_protocol, protocol_names, score_key
+
+from .metrics.pictures import constant, noisy, textured
+
+OWN = """
+name = "mine"
+version = 2
+title = "Mine"
+summary = "My own."
+canvas = "mini"
+
+[metrics.ssim]
+
+[metrics.psnr]
+cap_db = 60
+"""
+
+
+def own(tmp_path: Path, text: str = OWN) -> Path:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    return path
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        load_protocol(path)
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+def test_the_protocols_that_ship_are_read_and_carry_their_file_names():
+    assert protocol_names() == ("egox-paper", "mini", "rgb")
+    for name in protocol_names():
+        protocol = load_protocol(name)
+        assert protocol.name == name
+        assert len(protocol.summary) > 40
+
+
+def test_mini_has_all_four_metrics_and_the_full_size_ones_have_two_each():
+    by_name = {name: [spec.id for spec, _ in load_protocol(name).metrics] for name in protocol_names()}
+    assert by_name == {
+        "mini": ["psnr", "ssim", "psnr-y", "ssim-y"],
+        "rgb": ["psnr", "ssim"],
+        "egox-paper": ["psnr-y", "ssim-y"],
+    }
+    assert load_protocol("mini").canvas.name == "mini"
+    assert load_protocol("rgb").canvas.name == load_protocol("egox-paper").canvas.name == "full"
+
+
+def test_the_papers_protocol_says_how_much_of_it_is_there():
+    assert "Two of the paper's eleven columns exist so far" in load_protocol("egox-paper").summary
+
+
+def test_a_protocol_of_ones_own_keeps_the_order_of_its_metrics_and_its_parameters(tmp_path):
+    protocol = load_protocol(own(tmp_path))
+    assert [(spec.id, dict(given)) for spec, given in protocol.metrics] == [("ssim", {}), ("psnr", {"cap_db": 60.0})]
+    clip = textured()
+    assert protocol.score(clip, clip)["psnr"].value == 60.0
+
+
+def test_an_unknown_protocol_gets_the_nearest_name_and_a_missing_file_its_path(tmp_path):
+    with pytest.raises(UserError, match="unknown protocol 'mni'; did you mean 'mini'"):
+        load_protocol("mni")
+    assert "cannot read protocol (No such file or directory)" in refused(tmp_path / "absent.toml")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text"),
+    [
+        ('title = "Mine"', 'titel = "Mine"', "unknown field 'titel'; did you mean 'title'?"),
+        ('title = "Mine"\n', "", "missing required field `title`"),
+        ("version = 2", 'version = "2"', "Expected `int`, got `str` - at `version`"),
+        ('canvas = "mini"', 'canvas = "miny"', "unknown canvas 'miny'; did you mean 'mini'?"),
+        ("[metrics.ssim]", "[metrics.sim]", "unknown metric 'sim'; did you mean 'ssim'?"),
+        ("cap_db = 60", "cap_bd = 60", "unknown parameter of metric psnr 'cap_bd'; did you mean 'cap_db'?"),
+        ("cap_db = 60", 'cap_db = "60"', "parameter 'cap_db' of metric psnr is '60', expected float"),
+        ('name = "mine"', 'name = "../mine"', "field 'name' is '../mine'"),
+        ('name = "mine"', 'name = "mini"', "a protocol that ships"),
+        ("[metrics.ssim]\n\n[metrics.psnr]\ncap_db = 60", "[metrics]", "field 'metrics' is empty"),
+        ("[metrics.ssim]", "[metrics.ssim", "not TOML"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused_by_file_and_field(tmp_path, before, after, text):
+    assert before in OWN
+    assert text in refused(own(tmp_path, OWN.replace(before, after)))
+
+
+def test_prose_does_not_change_a_digest_and_anything_that_moves_numbers_does(tmp_path):
+    def digest(before: str = "", after: str = "") -> str:
+        return load_protocol(own(tmp_path, OWN.replace(before, after))).digest
+
+    assert digest("My own.", "All mine.") == digest()
+    changed = {
+        digest(),
+        digest("version = 2", "version = 3"),
+        digest("cap_db = 60", "cap_db = 61"),
+        digest('"mini"', '"full"'),
+        digest("[metrics.ssim]", "[metrics.ssim-y]"),
+        digest('name = "mine"', 'name = "ours"'),
+    }
+    assert len(changed) == 6
+
+
+def test_a_metrics_new_version_changes_the_protocols_digest_and_only_that_metrics_keys():
+    protocol = load_protocol("rgb")
+    (psnr, given), ssim = protocol.metrics
+    newer = dataclasses.replace(protocol, metrics=((dataclasses.replace(psnr, version=psnr.version + 1), given), ssim))
+    assert newer.digest != protocol.digest
+    before, after = protocol.score_keys("a", "b"), newer.score_keys("a", "b")
+    assert before["psnr"] != after["psnr"]
+    assert before["ssim"] == after["ssim"]
+
+
+def test_a_scores_key_depends_on_both_videos_the_metric_and_its_parameters_and_on_nothing_else():
+    psnr, luma = METRICS["psnr"], METRICS["psnr-y"]
+    keys = {
+        score_key("a", "b", psnr, {"cap_db": 100.0}),
+        score_key("b", "a", psnr, {"cap_db": 100.0}),
+        score_key("a", "c", psnr, {"cap_db": 100.0}),
+        score_key("a", "b", psnr, {"cap_db": 90.0}),
+        score_key("a", "b", luma, {"cap_db": 100.0}),
+    }
+    assert len(keys) == 5
+    renamed = dataclasses.replace(psnr, title="Other", summary="Other.", decimals=5)
+    assert score_key("a", "b", renamed, {"cap_db": 100.0}) in keys
+
+
+def test_one_protocol_shares_scores_with_another_that_has_the_same_metric():
+    assert load_protocol("mini").score_keys("a", "b")["psnr"] == load_protocol("rgb").score_keys("a", "b")["psnr"]
+
+
+def test_scoring_gives_every_metric_or_those_that_are_asked_for():
+    protocol, truth = load_protocol("mini"), textured()
+    prediction = noisy(truth, 10)
+    everything = protocol.score(prediction, truth)
+    assert list(everything) == ["psnr", "ssim", "psnr-y", "ssim-y"]
+    assert protocol.score(prediction, truth, only=["ssim-y"]) == {"ssim-y": everything["ssim-y"]}
+
+
+def test_luma_reads_higher_than_rgb_under_colour_noise():
+    truth = textured()
+    found = load_protocol("mini").score(noisy(truth, 20), truth)
+    values = {name: value.value for name, value in found.items()}
+    assert None not in values.values()
+    assert values["psnr-y"] > values["psnr"] + 1  # type: ignore[operator]
+
+
+def test_a_pair_that_does_not_fit_is_refused_with_the_clips_name():
+    protocol: Protocol = load_protocol("mini")
+    with pytest.raises(UserError, match=r"kitchen_1: prediction has shape \(3, 40, 48, 3\), truth \(3, 40, 56, 3\)"):
+        protocol.score(textured(width=48), textured(), label="kitchen_1")
+
+
+def test_a_constant_prediction_is_scored_and_noted_on_every_metric():
+    found = load_protocol("mini").score(constant(0, frames=3), constant(255, frames=3))
+    assert found["ssim"].value == pytest.approx(9.999e-05, abs=1e-8)
+    assert all("degenerate prediction" in value.notes[-1] for value in found.values())
