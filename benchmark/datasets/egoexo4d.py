@@ -22,7 +22,7 @@ from ..errors import UserError, unknown
 from ..splits.manifest import Manifest, Row, load_manifest
 from ..video import FileSource, Video, count_packets
 from .dataset import Problem, Progress
-from .egoexo4d_layout import RGB_STREAM, Take, VideoFile, check_root, find_video, pose_files, read_takes, whole_video
+from .egoexo4d_layout import RGB_STREAM, Take, VideoFile, check_root, cut_videos, find_video, pose_files, read_takes, whole_video
 from .egoexo4d_lenses import (
     AriaRgb,
     ExoCalibration,
@@ -237,7 +237,7 @@ class EgoExo4D:
     def main_exo(self, take: Take, cameras: TakeCameras) -> str | None:
         """best_exo where it can be used, else the first calibrated landscape camera with a video; None where there is none."""
         usable = [name for name in take.exo if name in cameras.exo and cameras.exo[name].width > cameras.exo[name].height]
-        usable = [name for name in usable if isinstance(whole_video(take, name, height=0), Path)]
+        usable = [name for name in usable if isinstance(whole_video(take, name, height=0), Path) or cut_videos(take, name)]
         return take.best_exo if take.best_exo in usable else usable[0] if usable else None
 
     def video_frames(self, take: Take, exo: str) -> int:

@@ -6,7 +6,6 @@ from its file names, and what those cannot tell (place, participant, scenario) s
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from ..errors import UserError
+from ..splits.takes import participant_digest
 
 RGB_STREAM = "214-1"
 NOT_CAMERAS = frozenset({"collage", "best_exo", "metadata"})
@@ -149,11 +149,6 @@ def read_takes(root: Path) -> tuple[dict[str, Take], list[tuple[str, str]]]:
     return dict(sorted(takes.items())), faults
 
 
-def participant_digest(uid: object) -> str:
-    """What stands for a wearer in manifests: eight hex digits, "" where unknown. It hides the number, it is no secret."""
-    return "" if uid in (None, "") else hashlib.sha256(f"participant {uid}".encode()).hexdigest()[:8]
-
-
 def _text(value: object) -> str:
     return "" if value is None else str(value)
 
@@ -245,7 +240,7 @@ def find_video(take: Take, camera: str, *, height: int, first: int, last: int, s
     for folder in _heights(take, height):
         cut = folder / "windows" / f"{first:06d}_{last:06d}_{step}"
         if (cut / f"{stem}.mp4").is_file():
-            window = _read_window(cut / "window.json")
+            window = read_window(cut / "window.json")
             if (window.first, window.last, window.step) == (first, last, step):
                 return VideoFile(path=cut / f"{stem}.mp4", key=f"{window.digest}/{camera}", first=first, step=step)
     whole = whole_video(take, camera, height=height)
@@ -266,12 +261,19 @@ def whole_video(take: Take, camera: str, *, height: int) -> Path | str:
     return f"no video {stem}.mp4 under {take.videos}: fetch the part downscaled_takes/448"
 
 
+def cut_videos(take: Take, camera: str) -> list[Path]:
+    """Videos of a camera that hold only a window; `window.json` lies beside each."""
+    stem = take.stems.get(camera)
+    return sorted((take.videos / "downscaled").glob(f"*/windows/*/{stem}.mp4")) if stem else []
+
+
 def _heights(take: Take, height: int) -> list[Path]:
     folders = [path for path in (take.videos / "downscaled").glob("*") if path.name.isdigit() and int(path.name) >= height]
     return sorted(folders, key=lambda path: int(path.name))
 
 
-def _read_window(path: Path) -> Window:
+def read_window(path: Path) -> Window:
+    """Raises UserError where the file beside cut videos cannot be read."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Window)
     except OSError as error:

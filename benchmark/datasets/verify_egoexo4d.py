@@ -15,7 +15,7 @@ from ..errors import UserError
 from ..video import FileSource
 from .dataset import Problem, Progress
 from .egoexo4d import EgoExo4D, TakeCameras, upright_ego
-from .egoexo4d_layout import Take, whole_video
+from .egoexo4d_layout import Take, cut_videos, read_window, whole_video
 from .egoexo4d_lenses import GOPRO_K, ExoCalibration, calibrations_from_csv, calibrations_from_pose_file
 from .egoexo4d_poses import read_pose_file
 from .verify_checks import epipolar_problem, error, frames_or_problem, head_problem, note, warning
@@ -92,11 +92,12 @@ def _video_problems(take: Take, lengths: dict[str, int]) -> Iterator[Problem]:
     """Files that are absent, empty or cut off, and views of different length. Fills `lengths`."""
     if take.aria is None:
         yield error(take.name, f"no ego view: {take.aria_reason}", "leave the take out; its clips have no truth")
-    windows = list((take.videos / "downscaled").glob("*/windows/*/window.json"))
     for camera in (*take.exo, *((take.aria,) if take.aria else ())):
+        cut = cut_videos(take, camera)
+        yield from _cut_problems(cut, f"{take.name}, camera {camera}")
         path = whole_video(take, camera, height=0)
         if not isinstance(path, Path):
-            if not windows:
+            if not cut:
                 yield error(f"{take.name}, camera {camera}", path, _FETCH_VIDEO)
             continue
         found = frames_or_problem(path, f"{take.name}, camera {camera}")
@@ -118,6 +119,23 @@ def _video_problems(take: Take, lengths: dict[str, int]) -> Iterator[Problem]:
             f"takes.json lists {declared} frames, the videos hold {min(lengths.values())}",
             "fetch the videos again if they were cut",
         )
+
+
+def _cut_problems(paths: list[Path], where: str) -> Iterator[Problem]:
+    """Cut windows must hold every frame that `window.json` states."""
+    for path in paths:
+        try:
+            window = read_window(path.with_name("window.json"))
+        except UserError as problem:
+            yield error(where, str(problem), "delete the folder so that it is cut again")
+            continue
+        found, wanted = frames_or_problem(path, where), (window.last - window.first) // window.step + 1
+        if isinstance(found, Problem):
+            yield found
+        elif found != wanted:
+            yield error(
+                where, f"{path}: {found} frames, window.json states {wanted}", "delete the folder so that it is cut again"
+            )
 
 
 def _exo_problems(data: EgoExo4D, take: Take, cameras: TakeCameras) -> Iterator[Problem]:
