@@ -7,19 +7,17 @@ the rest: a new take changes only what it displaces.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UserError
+from .candidates import Candidate, cut_candidates, stratified
 from .grouping import Grouping, group_takes
+from .holding_out import HeldOut
 from .manifest import Manifest, Row
 from .pool import Pool, Usable
-from .windows import Window, Zones, cut, rank_hash, zones
-
-HELD_SHARE = 0.4
-"""unseen and val together never hold out more than this share of the takes; a group that would is left to training."""
+from .windows import Zones, rank_hash, zones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,21 +47,6 @@ class Sizes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A window that may become a clip. rank: 0 for a take's first choice, 1 for its second, and so on."""
-
-    source: Usable
-    group: str
-    window: Window
-    rank: int
-    order: int
-
-    @property
-    def scenario(self) -> str:
-        return self.source.take.scenario
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
     """The manifests by split name, how the takes were grouped, and how many clips were asked for but not there."""
 
@@ -83,16 +66,15 @@ def build(pool: Pool, sizes: Sizes, *, seed: int = 0, dataset: str = "egoexo4d")
         reasons = "; ".join(f"{count} x {why}" for why, count in pool.left_out.items()) or "takes.json lists none"
         raise UserError(f"no take can be used ({reasons}); nothing was written")
     grouping = group_takes([usable.take for usable in takes])
-    unseen = _hold_out(takes, grouping, sizes, sizes.unseen, key=f"{seed} held out", taken=set())
-    opened = set(unseen.groups)
-    val = _hold_out(takes, grouping, sizes, sizes.val, key=f"{seed} held out", taken=opened)
-    opened |= val.groups
-    rest = [usable for usable in takes if grouping.of[usable.take.uid] not in opened]
+    held = HeldOut(_held_candidates(takes, grouping, sizes, f"{seed} held out"), grouping, per_group=sizes.held_per_group)
+    unseen = held.draw(sizes.unseen)
+    val = held.draw(sizes.val)
+    rest = [usable for usable in takes if grouping.of[usable.take.uid] not in held.groups]
     train = stratified(_train_candidates(rest, grouping, sizes, seed), sizes.train)
     trained = {candidate.source.take.uid for candidate in train}
     donors = [usable for usable in rest if usable.take.uid in trained]
     seen = stratified(_seen_candidates(donors, grouping, sizes, seed), sizes.seen)
-    chosen = {"train": train, "seen": seen, "unseen": unseen.chosen, "val": val.chosen}
+    chosen = {"train": train, "seen": seen, "unseen": unseen, "val": val}
     manifests = {
         split: Manifest.of(split, dataset, [_row(candidate, seed) for candidate in candidates])
         for split, candidates in chosen.items()
@@ -101,7 +83,7 @@ def build(pool: Pool, sizes: Sizes, *, seed: int = 0, dataset: str = "egoexo4d")
     return Build(
         manifests=manifests,
         grouping=grouping,
-        held_out={"unseen": tuple(sorted(unseen.groups)), "val": tuple(sorted(val.groups))},
+        held_out={split: tuple(sorted({c.group for c in chosen[split]})) for split in ("unseen", "val")},
         short_of={s: getattr(sizes, s) - len(m.rows) for s, m in manifests.items() if len(m.rows) < getattr(sizes, s)},
     )
 
@@ -115,94 +97,15 @@ def save(built: Build, folder: Path) -> list[Path]:
     return paths
 
 
-def quotas(total: int, capacity: Mapping[str, int]) -> dict[str, int]:
-    """Share `total` as evenly as capacities allow; what does not divide goes to the first names in order."""
-    shares, left = dict.fromkeys(sorted(capacity), 0), total
-    open_names = [name for name in shares if capacity[name] > 0]
-    while left > 0 and open_names:
-        step, extra = divmod(left, len(open_names))
-        for i, name in enumerate(open_names):
-            given = min(step + (i < extra), capacity[name] - shares[name])
-            shares[name] += given
-            left -= given
-        open_names = [name for name in open_names if shares[name] < capacity[name]]
-    return shares
-
-
-def stratified(candidates: Sequence[Candidate], total: int) -> list[Candidate]:
-    """`total` candidates, as even over scenarios as they allow; every take gives one before any gives two."""
-    by_scenario: dict[str, list[Candidate]] = defaultdict(list)
-    for candidate in sorted(candidates, key=lambda c: (c.rank, c.order)):
-        by_scenario[candidate.scenario].append(candidate)
-    share = quotas(total, {scenario: len(found) for scenario, found in by_scenario.items()})
-    return [candidate for scenario, found in sorted(by_scenario.items()) for candidate in found[: share[scenario]]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Held:
-    chosen: list[Candidate]
-    groups: frozenset[str]
-
-
-def _hold_out(takes: Sequence[Usable], grouping: Grouping, sizes: Sizes, total: int, *, key: str, taken: Set[str]) -> _Held:
-    """Open groups in hash order, scenario by scenario, until each scenario has its share of `total` clips.
-
-    What a scenario cannot give is shared among the others, until nothing more is there or HELD_SHARE is reached.
-    """
-    size = Counter(grouping.of.values())
-    budget = HELD_SHARE * len(takes) - sum(size[group] for group in taken)
-    waiting = _held_candidates(takes, grouping, sizes, key, taken)
-    chosen: list[Candidate] = []
-    groups: set[str] = set()
-    given = Counter[str]()
-    while len(chosen) < total:
-        share = quotas(total - len(chosen), {scenario: len(found) for scenario, found in waiting.items()})
-        before = len(chosen), _count(waiting)
-        for scenario in sorted(waiting):
-            later: list[Candidate] = []
-            for candidate in waiting[scenario]:
-                group = candidate.group
-                opens = group not in groups
-                if given[group] >= sizes.held_per_group or (opens and size[group] > budget):
-                    continue
-                if share[scenario] == 0:
-                    later.append(candidate)
-                    continue
-                if opens:
-                    groups.add(group)
-                    budget -= size[group]
-                chosen.append(candidate)
-                given[group] += 1
-                share[scenario] -= 1
-            waiting[scenario] = later
-        if (len(chosen), _count(waiting)) == before:
-            break
-    return _Held(chosen=chosen, groups=frozenset(groups))
-
-
-def _count(waiting: Mapping[str, Sequence[Candidate]]) -> int:
-    return sum(len(found) for found in waiting.values())
-
-
-def _held_candidates(
-    takes: Sequence[Usable], grouping: Grouping, sizes: Sizes, key: str, taken: Set[str]
-) -> dict[str, list[Candidate]]:
-    """By scenario: groups in hash order, in each the takes in hash order, first windows before second ones."""
-    waiting: dict[str, list[Candidate]] = defaultdict(list)
-    for usable in takes:
-        group = grouping.of[usable.take.uid]
-        if group not in taken:
-            waiting[usable.take.scenario] += _cut(usable, usable.frames, sizes.held_per_take, key, grouping)
-    for found in waiting.values():
-        found.sort(key=lambda c: (rank_hash(key, c.group), c.group, c.rank, c.order))
-    return waiting
+def _held_candidates(takes: Sequence[Usable], grouping: Grouping, sizes: Sizes, key: str) -> list[Candidate]:
+    return [c for usable in takes for c in cut_candidates(usable, usable.frames, sizes.held_per_take, key, grouping)]
 
 
 def _train_candidates(takes: Sequence[Usable], grouping: Grouping, sizes: Sizes, seed: int) -> list[Candidate]:
     return [
         candidate
         for usable in takes
-        for candidate in _cut(usable, _zones(usable, sizes, seed).train, sizes.per_take, f"{seed} train", grouping)
+        for candidate in cut_candidates(usable, _zones(usable, sizes, seed).train, sizes.per_take, f"{seed} train", grouping)
     ]
 
 
@@ -211,23 +114,13 @@ def _seen_candidates(takes: Sequence[Usable], grouping: Grouping, sizes: Sizes, 
     for usable in takes:
         stretch = _zones(usable, sizes, seed).seen
         if stretch is not None:
-            found += _cut(usable, stretch, sizes.seen_per_take, f"{seed} seen", grouping)
+            found += cut_candidates(usable, stretch, sizes.seen_per_take, f"{seed} seen", grouping)
     return found
 
 
 def _zones(usable: Usable, sizes: Sizes, seed: int) -> Zones:
     seen_first = rank_hash(seed, "side", usable.take.uid) % 2 == 0
     return zones(usable.frames, seen_first=seen_first, seen_windows=sizes.seen_per_take)
-
-
-def _cut(usable: Usable, stretch: Window, at_most: int, key: str, grouping: Grouping) -> list[Candidate]:
-    uid = usable.take.uid
-    order = rank_hash(key, uid)
-    return [
-        Candidate(source=usable, group=grouping.of[uid], window=window, rank=rank, order=order)
-        for rank, window in enumerate(cut(stretch, at_most=at_most, key=f"{key} {uid}"))
-        if usable.exo_for(window)
-    ]
 
 
 def _row(candidate: Candidate, seed: int) -> Row:
