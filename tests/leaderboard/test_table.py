@@ -1,0 +1,192 @@
+"""Tables: order, marks, denominators, and who may be best."""
+
+from __future__ import annotations
+
+import io
+
+import msgspec
+import pytest
+
+from benchmark.errors import UserError
+from benchmark.results import read_results
+from leaderboard.best import best_rows
+from leaderboard.rows import Row, find_rows
+from leaderboard.table import Sheet, plain_text, rich_table, sheet_of
+
+from .runs import edit, make_run
+
+
+def sheet(root) -> Sheet:
+    return sheet_of(find_rows([root]))
+
+
+def line(found: Sheet, method: str) -> tuple[str, ...]:
+    return next(cells for cells in found.lines if cells[0].split()[0] == method)
+
+
+def legend(found: Sheet, start: str) -> list[str]:
+    return [text for text in found.legend if text.startswith(start)]
+
+
+def test_a_cell_is_the_mean_and_half_of_its_interval_in_the_metrics_decimals(tmp_path):
+    folder = make_run(tmp_path, "mine")
+    found = sheet(tmp_path)
+    psnr = read_results(folder / "results.json").metrics["psnr"]
+    assert psnr.high is not None
+    assert psnr.low is not None
+    assert found.columns == ("method", "PSNR ↑ dB", "SSIM ↑", "PSNR-Y ↑ dB", "SSIM-Y ↑", "scored")
+    assert found.lines[0][1] == f"{psnr.mean:.2f}±{(psnr.high - psnr.low) / 2:.2f}"
+    assert found.lines[0][2].startswith("0.2")
+    assert len(found.lines[0][2].split("±")[0]) == 5
+    assert found.title == "sim unseen, 24 clips (5p1it) · mini@1"
+
+
+def test_the_best_method_comes_first_and_reference_rows_come_below(tmp_path):
+    make_run(tmp_path, "weak", level=15)
+    make_run(tmp_path, "strong", level=25)
+    make_run(tmp_path, "oracle", cap=True, privileged="truth")
+    found = sheet(tmp_path)
+    assert [cells[0] for cells in found.lines] == ["strong", "weak", "oracle †"]
+    assert found.competing == 2
+    assert plain_text(found).count("───\n") == 2
+
+
+def test_the_best_is_marked_and_bold_where_a_paired_test_separates_it(tmp_path):
+    make_run(tmp_path, "weak", level=19)
+    make_run(tmp_path, "strong", level=20)
+    found = sheet(tmp_path)
+    assert line(found, "strong")[1].endswith("*")
+    assert line(found, "weak")[1].endswith(" ")
+    assert found.bold == {(0, 1), (0, 2), (0, 3), (0, 4)}
+    assert legend(found, "*")
+
+
+def test_a_best_mean_that_chance_explains_is_marked_as_not_separated_and_not_bold(tmp_path):
+    make_run(tmp_path, "one", level=20.0)
+    make_run(tmp_path, "other", level=20.01)
+    found = sheet(tmp_path)
+    assert sum(cells[1].endswith("°") for cells in found.lines) == 1
+    assert found.bold == frozenset()
+    assert legend(found, "°")
+    assert not legend(found, "*")
+
+
+def test_too_few_takes_to_separate_anything_are_said(tmp_path):
+    make_run(tmp_path, "weak", level=10, takes=5)
+    make_run(tmp_path, "strong", level=30, takes=5)
+    found = sheet(tmp_path)
+    assert line(found, "strong")[1].endswith("°")
+    assert legend(found, "°") == ["°  best mean, not separated from the others (5 takes are too few for 4 tests)"]
+    assert legend(found, "indicative") == ["indicative interval (5 takes)"]
+
+
+def test_rows_that_saw_truth_controls_and_partial_runs_are_never_best_and_carry_their_marks(tmp_path):
+    make_run(tmp_path, "fair", level=20)
+    make_run(tmp_path, "fairer", level=22)
+    make_run(tmp_path, "oracle", cap=True, privileged="truth")
+    make_run(tmp_path, "first", level=40, privileged="first_frame", static=True)
+    make_run(tmp_path, "shuffled", level=41, control=True)
+    make_run(tmp_path, "limited", level=42, attempted=3)
+    found = sheet(tmp_path)
+    assert [cells[0] for cells in found.lines] == ["fairer", "fair", "oracle †", "limited ¶", "shuffled ‡", "first †§"]
+    assert [cells[1][-1] in "*°" for cells in found.lines] == [True, False, False, False, False, False]
+    assert legend(found, "†") == ["†  sees truth while it generates (first_frame, truth): outside the comparison"]
+    assert legend(found, "‡")
+    assert legend(found, "§")
+    assert legend(found, "¶")
+
+
+def test_a_lone_method_is_not_called_best(tmp_path):
+    make_run(tmp_path, "only")
+    make_run(tmp_path, "oracle", cap=True, privileged="truth")
+    assert best_rows(find_rows([tmp_path])) == {}
+
+
+def test_without_per_clip_scores_nothing_is_called_separated(tmp_path):
+    make_run(tmp_path, "weak", level=10)
+    (make_run(tmp_path, "strong", level=30) / "scores.jsonl").unlink()
+    found = sheet(tmp_path)
+    assert line(found, "strong")[1].endswith("°")
+    assert legend(found, "°") == ["°  best mean, not separated from the others (scores.jsonl missing)"]
+
+
+def test_a_copy_under_another_name_ties(tmp_path):
+    for name in ("ab", "ba"):  # the maker's noise depends on the letters only
+        make_run(tmp_path, name)
+    found = sheet(tmp_path)
+    assert line(found, "ab")[1].rstrip(" °") == line(found, "ba")[1].rstrip(" °")
+    assert found.bold == frozenset()
+
+
+def test_every_row_shows_how_many_clips_were_scored_and_what_became_of_the_rest(tmp_path):
+    make_run(tmp_path, "mine", undefined=2, errors=3)
+    make_run(tmp_path, "limited", attempted=4)
+    found = sheet(tmp_path)
+    assert line(found, "mine")[-1] == "19/24"
+    assert line(found, "limited")[-1] == "4/24"
+    assert "mine: of 24 clips 3 failed, 2 undefined" in found.legend
+    assert "limited: of 24 clips 20 not attempted" in found.legend
+
+
+def test_a_metric_with_fewer_numbers_than_scored_clips_shows_its_own_count(tmp_path):
+    folder = make_run(tmp_path, "mine")
+    metrics = dict(read_results(folder / "results.json").metrics)
+    edit(folder, metrics=metrics | {"ssim": msgspec.structs.replace(metrics["ssim"], n=20, undefined=4)})
+    assert sheet(tmp_path).lines[0][2].endswith("(n 20)")
+    assert "(n" not in sheet(tmp_path).lines[0][1]
+
+
+def test_a_run_without_any_number_says_undefined(tmp_path):
+    make_run(tmp_path, "mine", undefined=24)
+    found = sheet(tmp_path)
+    assert found.lines[0][1:] == ("undefined",) * 4 + ("0/24",)
+
+
+def test_capped_frames_are_told(tmp_path):
+    make_run(tmp_path, "oracle", cap=True, privileged="truth")
+    assert "oracle: of 24 clips 24 with a note (frames at a cap, a constant picture): see scores.jsonl" in sheet(tmp_path).legend
+
+
+def test_runs_of_one_method_are_told_apart_by_what_differs(tmp_path):
+    make_run(tmp_path, "mine", run="aaaa1111bbbb", options={"strength": 0.5, "steps": 3})
+    make_run(tmp_path, "mine", run="aaaa2222bbbb", options={"strength": 0.7, "steps": 3})
+    make_run(tmp_path, "mine", run="aaaa3333bbbb", options={"strength": 0.7, "steps": 3}, seed=5)
+    names = {cells[0] for cells in sheet(tmp_path).lines}
+    assert names == {"mine strength=0.5 seed=0", "mine strength=0.7 seed=0", "mine strength=0.7 seed=5"}
+    make_run(tmp_path, "mine", run="cccc3333bbbb", options={"strength": 0.7, "steps": 3}, seed=5)
+    assert "mine strength=0.7 seed=5 [cccc3333]" in {cells[0] for cells in sheet(tmp_path).lines}
+
+
+def test_rows_measured_differently_are_refused(tmp_path):
+    make_run(tmp_path, "a")
+    make_run(tmp_path, "b", split_digest="0ther")
+    with pytest.raises(UserError, match="cannot share a table: split digest differs"):
+        sheet(tmp_path)
+
+
+def test_the_order_in_which_runs_are_given_does_not_change_the_text(tmp_path):
+    rows: list[Row] = []
+    for name, level in (("a", 20), ("b", 22), ("c", 18)):
+        rows += find_rows([make_run(tmp_path, name, level=level)])
+    assert plain_text(sheet_of(rows)) == plain_text(sheet_of(rows[::-1]))
+
+
+def test_plain_text_is_aligned_and_fits_an_80_column_terminal(tmp_path):
+    make_run(tmp_path, "prior-inpaint")
+    make_run(tmp_path, "oracle", cap=True, privileged="truth")
+    body = plain_text(sheet(tmp_path)).split("\n\n")[1].splitlines()
+    assert all(len(row) <= 80 for row in body)
+    assert len({row.index("/24") for row in body if "/24" in row}) == 1
+
+
+def test_the_rich_table_shows_the_same_cells(tmp_path):
+    from rich.console import Console
+
+    make_run(tmp_path, "weak", level=19)
+    make_run(tmp_path, "strong [v2]", level=20)
+    found = sheet(tmp_path)
+    out = io.StringIO()
+    Console(file=out, width=120).print(rich_table(found))
+    for cells in found.lines:
+        for cell in cells:
+            assert cell.strip() in out.getvalue()
