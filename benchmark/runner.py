@@ -92,9 +92,9 @@ def run_job(
                 _tell(event)
     errors = {event.clip: event.reason for event in events if event.kind == "error"}
     _log_traces(job, events)
-    results = derive(job, errors)
+    results, records = derive(job, errors)
     _write_record(job, began=began, workers=workers, overwrite=overwrite, steps=steps, errors=errors)
-    _tell_undefined(job, results)
+    _tell_undefined(records)
     return RunReport(results=results, events=tuple(events), errors=errors)
 
 
@@ -178,17 +178,17 @@ def _tell(event: Event) -> None:
         say(f"  {event.clip}: error: {event.reason}")
 
 
-def _tell_undefined(job: Job, results: Results) -> None:
-    reasons = Counter(
-        record.reason
-        for row in job.manifest.rows
-        if (record := job.folder.prediction(row.clip_id)) is not None and record.outcome == "undefined"
-    )
+def _tell_undefined(records: Sequence[ClipRecord]) -> None:
+    """The commonest reasons why clips, or their scores, are undefined."""
+    reasons: Counter[str] = Counter()
+    for record in records:
+        own = {record.reason, *(score.undefined for score in record.scores.values())} - {None}
+        reasons.update(str(reason) for reason in own)
     for reason, count in reasons.most_common(5):
         say(f"  undefined for {count} clip{'s' if count > 1 else ''}: {reason}")
 
 
-def derive(job: Job, errors: dict[str, str]) -> Results:
+def derive(job: Job, errors: dict[str, str]) -> tuple[Results, list[ClipRecord]]:
     """scores.jsonl and results.json from what is committed for the whole split; equal stores give equal bytes."""
     with job.folder.claim("finish", wait=True):
         records = [record for row in job.manifest.rows if (record := _record(job, row)) is not None]
@@ -199,7 +199,7 @@ def derive(job: Job, errors: dict[str, str]) -> Results:
         results = summarise(records, n_errors=len(failed_clips), header=header, protocol=job.protocol)
         write_records(job.folder.path / "scores.jsonl", records)
         write_results(job.folder.path / "results.json", results)
-    return results
+    return results, records
 
 
 def _record(job: Job, row: Row) -> ClipRecord | None:
