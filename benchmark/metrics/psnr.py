@@ -30,8 +30,8 @@ def psnr_luma(prediction: Frames, truth: Frames, *, cap_db: float) -> ClipValue:
 
 def mean_squared_error(a: NDArray, b: NDArray) -> float:
     """Mean of (a - b)^2 in float64; exact for 8-bit values."""
-    difference = np.subtract(a, b, dtype=np.float64).ravel()
-    return float(difference @ difference) / difference.size
+    # not a dot product: BLAS sums in an order that depends on its threads
+    return float(np.square(np.subtract(a, b, dtype=np.float64)).mean())
 
 
 def _capped_mean(errors: Iterator[float], cap_db: float) -> ClipValue:
