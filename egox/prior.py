@@ -68,12 +68,20 @@ def pixels_per_radian(lens: Lens) -> float:
     return lens.f if isinstance(lens, Fisheye624) else float(np.sqrt(lens.fx * lens.fy))
 
 
-def splat(cloud: PointCloud, camera: Camera, frame: int, *, max_radius_px: int = MAX_RADIUS_PX) -> Rendered:
+def splat(
+    cloud: PointCloud,
+    camera: Camera,
+    frame: int,
+    *,
+    max_radius_px: int = MAX_RADIUS_PX,
+    visible: NDArray[np.bool_] | None = None,
+) -> Rendered:
     """The cloud as one frame of a camera sees it, with a z-buffer.
 
     A point covers (2 r + 1)^2 pixels, r = ceil(half the width of its exo pixel in this picture), at most max_radius_px.
     Points behind the camera, nearer than 5 cm or outside the lens circle are not drawn. Where several splats of one surface
     meet (depths within 5 %), the one whose centre is nearest to the pixel wins: a rim never shifts the picture.
+    visible: `camera.visible()` where it is at hand; it is the same in every frame.
     """
     if max_radius_px < 0:
         raise ValueError(f"max_radius_px is {max_radius_px}, expected 0 or more")
@@ -87,7 +95,7 @@ def splat(cloud: PointCloud, camera: Camera, frame: int, *, max_radius_px: int =
     at = (row[order], column[order])
     depth[at], index[at], reach[at] = z[order], point[order], radius[order]
     chosen, chosen_depth = _grown(depth, index, reach, int(radius.max(initial=0)))
-    valid = (chosen >= 0) & camera.visible()
+    valid = (chosen >= 0) & (camera.visible() if visible is None else visible)
     picture = np.zeros((height, width, 3), np.uint8)
     picture[valid] = cloud.colours[chosen[valid]]
     return Rendered(picture=picture, valid=valid, depth_m=np.where(valid, chosen_depth, 0).astype(np.float32))

@@ -22,10 +22,10 @@ def rendered(inputs: ClipInputs) -> Iterator[Rendered]:
         raise Undefined(f"camera missing for exo view {view.name}")
     if ego is None:
         raise Undefined("ego camera missing")
-    rays = view.camera.lens.unproject(view.camera.pixel_grid())
+    rays, visible = view.camera.lens.unproject(view.camera.pixel_grid()), ego.visible()
     for frame, picture in enumerate(view.video.stream()):
         cloud = lift(picture, view.depth.frame(frame), view.camera, frame, rays=rays)
-        yield splat(cloud, ego, frame)
+        yield splat(cloud, ego, frame, visible=visible)
 
 
 class EgoPrior:
