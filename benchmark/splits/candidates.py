@@ -44,16 +44,11 @@ def cut_candidates(usable: Usable, stretch: Window, at_most: int, key: str, grou
 
 
 def quotas(total: int, capacity: Mapping[str, int]) -> dict[str, int]:
-    """Share `total` as evenly as capacities allow; what does not divide goes to the first names in order."""
-    shares, left = dict.fromkeys(sorted(capacity), 0), total
-    open_names = [name for name in shares if capacity[name] > 0]
-    while left > 0 and open_names:
-        step, extra = divmod(left, len(open_names))
-        for i, name in enumerate(open_names):
-            given = min(step + (i < extra), capacity[name] - shares[name])
-            shares[name] += given
-            left -= given
-        open_names = [name for name in open_names if shares[name] < capacity[name]]
+    """Share `total` as evenly as capacities allow: those that are not exhausted differ by one at most."""
+    shares, left = {}, total
+    for i, name in enumerate(sorted(capacity, key=lambda name: (capacity[name], name))):
+        shares[name] = min(left // (len(capacity) - i), capacity[name])
+        left -= shares[name]
     return shares
 
 

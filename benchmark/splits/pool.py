@@ -121,7 +121,7 @@ def _usable(take: Take, reader: EgoExo4D | None, require: Collection[Require], n
             raise _Left("no exo video on disk")
     if take.task_frames is not None:
         frames = Window(max(frames.first, take.task_frames[0]), min(frames.last, take.task_frames[1]))
-    if len(frames) < CLIP_FRAMES:
+    if frames.length < CLIP_FRAMES:
         raise _Left(f"fewer than {CLIP_FRAMES} frames of task with poses")
     return Usable(take=take, exo=MappingProxyType(exo), frames=frames, pose_source=source)
 
@@ -144,7 +144,7 @@ def _posed(take: Take, reader: EgoExo4D, whole: Window) -> tuple[Window, Mapping
         raise _Left("no ego poses on disk, or they cannot be read")
     if cameras.rgb is None:
         raise _Left("no ego lens on disk (online_calibration.jsonl), or it cannot be read")
-    run = longest_run(cameras.track.valid()[: len(whole)])
+    run = longest_run(cameras.track.valid()[: whole.length])
     if run is None:
         raise _Left("no ego poses on disk, or they cannot be read")
     return run, cameras.exo, cameras.source

@@ -56,8 +56,8 @@ def parse_name(name: str) -> tuple[str, Window]:
     if match is None:
         raise ValueError(f"{name!r} is not <take>_<first>_<last>")
     window = Window(int(match["first"]), int(match["last"]))
-    if len(window) != CLIP_FRAMES:
-        raise ValueError(f"{name!r} is {len(window)} frames long, expected {CLIP_FRAMES} (first and last included)")
+    if window.length != CLIP_FRAMES:
+        raise ValueError(f"{name!r} is {window.length} frames long, expected {CLIP_FRAMES} (first and last included)")
     return match["take"], window
 
 

@@ -20,7 +20,9 @@ class Window:
     first: int
     last: int
 
-    def __len__(self) -> int:
+    @property
+    def length(self) -> int:
+        """Number of frames; 0 or less where last comes before first."""
         return self.last - self.first + 1
 
 
@@ -52,7 +54,7 @@ def zones(usable: Window, *, seen_first: bool, seen_windows: int) -> Zones:
     need, at the take's beginning (seen_first) or end. It does not depend on what is drawn later, so the training windows
     of a take stay where they are when other sizes are asked for.
     """
-    free = len(usable) - (GUARD_FRAMES - 1)
+    free = usable.length - (GUARD_FRAMES - 1)
     if free < 2 * CLIP_FRAMES:
         return Zones(train=usable, seen=None)
     length = max(CLIP_FRAMES, min(free // 3, 2 * CLIP_FRAMES * seen_windows))
@@ -65,11 +67,11 @@ def zones(usable: Window, *, seen_first: bool, seen_windows: int) -> Zones:
 
 def cut(stretch: Window, *, at_most: int, key: str) -> list[Window]:
     """Up to `at_most` windows that do not overlap, one in each equal part of the stretch, in an order drawn by `key`."""
-    count = min(at_most, len(stretch) // CLIP_FRAMES)
+    count = min(at_most, stretch.length // CLIP_FRAMES)
     found = []
     for part in range(count):
-        begin = stretch.first + part * len(stretch) // count
-        end = stretch.first + (part + 1) * len(stretch) // count
+        begin = stretch.first + part * stretch.length // count
+        end = stretch.first + (part + 1) * stretch.length // count
         first = begin + rank_hash(key, "shift", part) % (end - begin - CLIP_FRAMES + 1)
         found.append((rank_hash(key, "order", part), Window(first, first + CLIP_FRAMES - 1)))
     return [window for _, window in sorted(found)]
