@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +72,12 @@ def test_a_clip_has_a_value_or_a_reason_never_both_or_neither():
     for wrong in ({"value": None}, {"value": 1.0, "undefined": "no truth"}):
         with pytest.raises(ValueError, match="either a value or a reason"):
             ClipValue(**wrong)
+
+
+def test_the_documentation_has_a_card_for_every_metric_with_its_version():
+    text = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    for spec in METRICS.values():
+        card = text.split(f"\n### {spec.id}\n")[1].split("\n### ")[0]
+        assert f"\n| {spec.version} | {'↑' if spec.direction == 'up' else '↓'}" in card
+        for name in spec.defaults:
+            assert f"`{name}`" in card
