@@ -50,7 +50,8 @@ def _check(frames: NDArray, label: str) -> None:
 
 def constant_note(prediction: Frames) -> str | None:
     """A note where a prediction is all but one colour (standard deviation under DEGENERATE_SD), else None."""
-    counts = np.bincount(prediction.ravel(), minlength=256).astype(np.float64)
+    # frame by frame: bincount makes eight bytes of every one
+    counts = np.sum([np.bincount(frame.ravel(), minlength=256) for frame in prediction], axis=0).astype(np.float64)
     levels = np.arange(256.0)
     mean = counts @ levels / counts.sum()
     deviation = float(np.sqrt(counts @ (levels - mean) ** 2 / counts.sum()))

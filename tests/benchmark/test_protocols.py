@@ -167,3 +167,9 @@ def test_a_constant_prediction_is_scored_and_noted_on_every_metric():
     found = load_protocol("mini").score(constant(0, frames=3), constant(255, frames=3))
     assert found["ssim"].value == pytest.approx(9.999e-05, abs=1e-8)
     assert all("degenerate prediction" in value.notes[-1] for value in found.values())
+
+
+def test_the_example_in_the_documentation_is_a_protocol(tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    example = text.split("```toml\n")[1].split("```")[0]
+    assert [spec.id for spec, _ in load_protocol(own(tmp_path, example)).metrics] == ["psnr", "ssim"]
