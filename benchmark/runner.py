@@ -83,7 +83,7 @@ def run_job(
     _probe_disk(job)
     events: list[Event] = []
     if not plan.idle:
-        make_ready(job, plan, steps, workers)
+        make_ready([(job, plan)], steps, workers)
         todo = [clip.row for clip in plan.clips if clip in plan.to_generate or clip in plan.to_score]
         with progress(job.title) as task:
             for event in _work(job, todo, steps, overwrite, workers):
@@ -103,21 +103,34 @@ def _probe_disk(job: Job) -> None:
     job.folder.write(job.folder.path / ".locks" / "probe", b"writable")
 
 
-def make_ready(job: Job, plan: Plan, steps: Steps, workers: int) -> None:
-    """Let the dataset make (sim: render) what the work will read. Uses all cores: it does not change results."""
+def make_ready(jobs: Sequence[tuple[Job, Plan]], steps: Steps, workers: int) -> None:
+    """Let the dataset make (sim: render) what the work of these jobs will read, each thing once.
+
+    The jobs share one dataset and one canvas. Uses all cores, which does not change results.
+    """
+    wanted: dict[Row, frozenset[Input]] = {}
+    for job, plan in jobs:
+        for row, needs in _inputs_wanted(job, plan, steps):
+            wanted[row] = wanted.get(row, frozenset()) | needs
+    groups: dict[frozenset[Input], list[Row]] = {}
+    for row, needs in wanted.items():
+        groups.setdefault(needs, []).append(row)
     cores = max(workers, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-    wants: list[tuple[str, list[Row], frozenset[Input]]] = []
-    scored = {Input.TRUTH} if steps.score or job.answers.spec.privileged is not Privilege.NONE else set()
-    missing = [clip.row for clip in plan.to_generate]
-    if missing:
-        wants.append(("preparing clips", missing, frozenset(job.answers.spec.needs | scored)))
-        if job.train_rows and job.answers.spec.fit is not None:
-            wants.append(("preparing train clips", list(job.train_rows), job.answers.spec.fit.needs))
-    if plan.to_score:
-        wants.append(("preparing truth", [clip.row for clip in plan.to_score], frozenset({Input.TRUTH})))
-    for title, rows, needs in wants:
-        with progress(title) as task:
-            job.dataset.prepare(rows, job.canvas, needs=needs, workers=cores, progress=task)
+    for needs, rows in groups.items():
+        with progress("preparing clips") as task:
+            jobs[0][0].dataset.prepare(rows, jobs[0][0].canvas, needs=needs, workers=cores, progress=task)
+
+
+def _inputs_wanted(job: Job, plan: Plan, steps: Steps) -> Iterator[tuple[Row, frozenset[Input]]]:
+    spec = job.answers.spec
+    truth = frozenset({Input.TRUTH}) if steps.score or spec.privileged is not Privilege.NONE else frozenset()
+    for clip in plan.to_generate:
+        yield clip.row, spec.needs | truth
+    for clip in plan.to_score:
+        yield clip.row, frozenset({Input.TRUTH})
+    if plan.to_generate and spec.fit is not None:
+        for row in job.train_rows:
+            yield row, spec.fit.needs
 
 
 def _work(job: Job, rows: Sequence[Row], steps: Steps, overwrite: Overwrite, workers: int) -> Iterator[Event]:
@@ -145,7 +158,7 @@ def _work_in_processes(job: Job, rows: Sequence[Row], steps: Steps, overwrite: O
         context=cast(Any, multiprocessing.get_context("spawn")),
     )
     try:
-        futures = {pool.schedule(work_in_process, args=[[row]]): row for row in rows}
+        futures = {pool.schedule(work_in_process, args=[[row], job.identity]): row for row in rows}
         for future in as_completed(futures):
             row, error = futures[future], future.exception()
             if error is None:

@@ -19,7 +19,7 @@ from .job import ClipPlan, Job, JobConfig, Overwrite, open_job
 from .provenance import MemoryMeter
 from .registry import Method
 from .splits.manifest import Row
-from .store import Prediction, Score, Scores
+from .store import Identity, Prediction, Score, Scores
 from .video import FileSource, Frames, Video, pixel_digest
 
 
@@ -263,8 +263,10 @@ def start_worker(config: JobConfig, steps: Steps, overwrite: Overwrite) -> None:
     _worker = Worker(open_job(config), steps, overwrite)
 
 
-def work_in_process(rows: Sequence[Row]) -> list[Event]:
-    """What a worker process does with one portion."""
+def work_in_process(rows: Sequence[Row], identity: Identity) -> list[Event]:
+    """What a worker process does with one portion. Refuses where it read other code than the run was planned with."""
     if _worker is None:
         raise RuntimeError("start_worker has not run in this process")
+    if _worker.job.identity != identity:
+        raise UserError(f"the code or files of {identity.method} changed while it ran; run the same command again")
     return list(_worker.work(rows))

@@ -28,7 +28,7 @@ def execute(
 ) -> None:
     """Run each job in turn, then print one table (or JSON). Exits 1 where clips failed."""
     from ..job import Overwrite, open_job
-    from ..runner import run_job
+    from ..runner import make_plan, make_ready, run_job
     from ..splits.selection import select
 
     jobs = [open_job(config) for config in configs]
@@ -36,6 +36,9 @@ def execute(
     if dry_run:
         _show_plans(jobs, rows, steps, Overwrite(overwrite), as_json=as_json)
         return
+    if len(jobs) > 1:
+        plans = [(job, make_plan(job, chosen, steps=steps, overwrite=Overwrite(overwrite))) for job, chosen in zip(jobs, rows)]
+        make_ready(plans, steps, workers)
     reports = []
     for job, chosen in zip(jobs, rows):
         try:
