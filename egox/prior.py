@@ -1,8 +1,9 @@
 """Point clouds from exo depth, splatted into the ego lens (paper Eq. 2): numpy in, numpy out.
 
-A splat is a square around the pixel that a point projects to. Its width is what the exo pixel's own footprint would cover
-in the ego picture, so near surfaces close up and far ones stay sharp; see `splat`. Frames are rendered one by one, each
-from the exo frame of the same instant, moving things included. Nothing here is learnt, filled in or kept over time.
+A splat is a square around the pixel that a point projects to. Its width is the distance to the point's neighbours on its
+surface, as seen in the ego picture: near and grazing surfaces close up, far ones stay sharp; see `splat`. Frames are
+rendered one by one, each from the exo frame of the same instant, moving things included. Nothing here is learnt, filled in
+or kept over time.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ MAX_RADIUS_PX = 4
 SAME_SURFACE = 0.05
 """Splats within this fraction of the nearest one's depth count as one surface, so its own centre wins and not its rim."""
 
+STEP = 0.1
+"""Neighbouring pixels whose depths differ by more than this fraction lie on two surfaces."""
+
 _NEAREST_M = 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class PointCloud:
-    """points: [n, 3] world metres; colours: [n, 3] uint8; spacing_m: [n] width of the pixel that each point came from."""
+    """points: [n, 3] world metres; colours: [n, 3] uint8; spacing_m: [n] distance to the farthest neighbour on its surface."""
 
     points: Array
     colours: NDArray[np.uint8]
@@ -59,8 +63,27 @@ def lift(picture: NDArray[np.uint8], depth_m: NDArray, camera: Camera, frame: in
     known = np.isfinite(depth_m) & (depth_m > 0) & (rays[..., 2] > 1e-3)
     ray = rays[known]
     range_m = depth_m[known].astype(np.float64) / ray[:, 2]
-    points = camera.to_world(ray * range_m[:, None], frame)
-    return PointCloud(points=points, colours=picture[known], spacing_m=range_m / pixels_per_radian(camera.lens))
+    in_camera = np.full((*size, 3), np.nan)
+    in_camera[known] = ray * range_m[:, None]
+    spacing_m = np.fmax(_neighbour_distance(in_camera)[known], range_m / pixels_per_radian(camera.lens))
+    return PointCloud(points=camera.to_world(in_camera[known], frame), colours=picture[known], spacing_m=spacing_m)
+
+
+def _neighbour_distance(points: Array) -> Array:
+    """Metres [h, w] to the farthest of four neighbours, those across a step in depth left out; 0 where none is left.
+
+    points: [h, w, 3], NaN where unknown. Surfaces seen at a grazing angle have neighbours far apart: without this they come
+    out in stripes.
+    """
+    farthest = np.zeros(points.shape[:2])
+    for first, second in ((np.s_[:-1, :], np.s_[1:, :]), (np.s_[:, :-1], np.s_[:, 1:])):
+        a, b = points[first], points[second]
+        with np.errstate(invalid="ignore"):
+            joined = np.abs(a[..., 2] - b[..., 2]) < STEP * np.minimum(a[..., 2], b[..., 2])
+        apart = np.where(joined, np.linalg.norm(a - b, axis=-1), 0)
+        for part in (first, second):
+            farthest[part] = np.maximum(farthest[part], apart)
+    return farthest
 
 
 def pixels_per_radian(lens: Lens) -> float:
@@ -78,7 +101,7 @@ def splat(
 ) -> Rendered:
     """The cloud as one frame of a camera sees it, with a z-buffer.
 
-    A point covers (2 r + 1)^2 pixels, r = ceil(half the width of its exo pixel in this picture), at most max_radius_px.
+    A point covers (2 r + 1)^2 pixels, r = ceil(half of its spacing in pixels of this picture), at most max_radius_px.
     Points behind the camera, nearer than 5 cm or outside the lens circle are not drawn. Where several splats of one surface
     meet (depths within 5 %), the one whose centre is nearest to the pixel wins: a rim never shifts the picture.
     visible: `camera.visible()` where it is at hand; it is the same in every frame.

@@ -124,6 +124,29 @@ def test_a_splat_is_as_wide_as_its_exo_pixel_looks_from_here(width_px: float, si
     assert (rows.mean(), columns.mean()) == (32, 32)
 
 
+def test_a_floor_seen_at_a_grazing_angle_has_no_stripes_but_steps_in_depth_stay_open():
+    turn = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])  # looks along world y, over the floor
+    exo = Camera(lens=EXO_LENS, width=448, height=256, world_from_camera=rigid(turn, [0, 0, 0.25])[None])
+    rays = EXO_LENS.unproject(exo.pixel_grid()) @ turn.T
+    depth = np.where(rays[..., 2] < -0.01, -0.25 / np.minimum(rays[..., 2], -0.01), 0) * (rays @ turn)[..., 2]
+    white = np.full((256, 448, 3), 255, np.uint8)
+    above = Camera(
+        lens=Pinhole(fx=100, fy=100, cx=31.5, cy=31.5),
+        width=64,
+        height=64,
+        world_from_camera=rigid(np.array([[1.0, 0, 0], [0, -1, 0], [0, 0, -1]]), [0, 2.0, 1.5])[None],
+    )
+    cloud = lift(white, depth.astype(np.float32), exo, 0)
+    assert splat(cloud, above, 0).valid.mean() > 0.99
+    bare = PointCloud(points=cloud.points, colours=cloud.colours, spacing_m=np.zeros(len(cloud)))
+    assert splat(bare, above, 0).valid.mean() < 0.8
+
+    two_walls = np.where(exo.pixel_grid()[..., 0] < 224, 2.0, 4.0).astype(np.float32)
+    spacing = lift(white, two_walls, exo, 0).spacing_m.reshape(256, 448)
+    assert spacing[128, 223] < 0.03
+    assert spacing[128, 224] < 0.05
+
+
 def test_unknown_depth_gives_no_points():
     exo = posed(EXO_LENS, 448, 256)
     depth = np.full((256, 448), 2.0, np.float32)
