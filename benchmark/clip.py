@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Protocol
 
@@ -15,30 +14,8 @@ from numpy.typing import NDArray
 from egox.cameras import Camera
 
 from .errors import Undefined
+from .inputs import Input, Privilege
 from .video import Crop, Frames, PictureOp, Resize, Upright, Video
-
-
-class Input(StrEnum):
-    """What a method can ask for. Poses of the ego camera are the question itself: every clip must have them."""
-
-    EXO_VIDEO = "exo_video"
-    EXO_CAMERA = "exo_camera"
-    EGO_CAMERA = "ego_camera"
-    DEPTH = "depth"
-    MASKS = "masks"
-    CAPTION = "caption"
-    EGO_PRIOR = "ego_prior"
-    BODY_POSE = "body_pose"
-    TRUTH = "truth"
-    """The ego video itself: only privileged methods and `fit` see it."""
-
-
-class Privilege(StrEnum):
-    """The only ways to see truth while generating; a row of such a method is marked."""
-
-    NONE = "none"
-    FIRST_FRAME = "first_frame"
-    TRUTH = "truth"
 
 
 class MapSource(Protocol):

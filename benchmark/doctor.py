@@ -29,12 +29,14 @@ CORE = {
 DISTRIBUTION = {"cv2": "opencv-python-headless", "skimage": "scikit-image"}
 
 OPTIONAL = {
-    "torch": ("training and sampling EgoX, CUDA", "pip install torch"),
-    "pytorch3d": ("the optional PyTorch3D renderer", "see the extra 'render' in the README"),
-    "sam2": ("the alternative SAM 2 backend", "pip install 'egox-bench[sam2]'"),
-    "vbench": ("parity checks against VBench, AMT-S weights", "pip install --no-deps vbench"),
-    "ray": ("spreading work over a cluster", "pip install 'egox-bench[cluster]'"),
+    "torch": "the EgoX model and metrics on deep features",
+    "pytorch3d": "its point renderer as another back end of the ego prior",
+    "sam2": "the original SAM 2 package as another back end of the object metrics",
+    "vbench": "parity checks of the video metrics, AMT-S weights",
+    "ray": "spreading a run over a cluster",
 }
+"""Packages of the extras and what each is for. Nothing in this version uses them yet, and `doctor` says so."""
+
 LEAST_DISK_GB = 2.0
 
 
@@ -131,12 +133,12 @@ def _plugins() -> Iterator[Finding]:
 
 
 def _optional() -> Iterator[Finding]:
-    for module, (use, how) in OPTIONAL.items():
+    for module, use in OPTIONAL.items():
         found = _version(module)
         yield Finding(
-            what=f"{module} ({use})",
+            what=f"{module} (optional)",
             ok=found is not None,
             needed=False,
             found=found or "not installed",
-            todo=f"would enable {use}: {how}",
+            todo=f"meant for {use}; nothing in this version uses it yet",
         )

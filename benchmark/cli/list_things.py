@@ -12,18 +12,21 @@ from . import options as o
 app = typer.Typer(no_args_is_help=True)
 
 
-def _show(rows: list[dict[str, Any]], *, as_json: bool, title: str) -> None:
+def _show(rows: list[dict[str, Any]], *, as_json: bool, leave_out: tuple[str, ...] = ()) -> None:
+    """JSON has every field; the table leaves out those that would crowd a terminal."""
     if as_json:
         print(json.dumps(rows, indent=2))
         return
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", pad_edge=False)
-    for name in rows[0] if rows else ():
-        table.add_column(name, overflow="fold", no_wrap=name in ("id", "split"))
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    names = [name for name in (rows[0] if rows else ()) if name not in leave_out]
+    for name in names:
+        table.add_column(name, no_wrap=name in ("id", "split", "digest", "version", "unit", "sees truth"))
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        table.add_row(*("" if row[name] is None else str(row[name]) for name in names))
     Console().print(table)
 
 
@@ -37,11 +40,11 @@ def methods(as_json: o.AsJson = False) -> None:
         {
             "id": spec.id,
             "version": spec.version,
-            "needs": ", ".join(sorted(spec.needs)) or "nothing",
+            "what": spec.summary,
+            "needs": ", ".join(sorted(need.replace("_", " ") for need in spec.needs)) or "nothing",
             "sees truth": "" if spec.privileged == "none" else spec.privileged.replace("_", " "),
             "kind": "control" if spec.control else "method",
             "status": "ready",
-            "what": spec.summary,
         }
         for spec in registry.methods.values()
     ]
@@ -57,7 +60,7 @@ def methods(as_json: o.AsJson = False) -> None:
         }
         for b in registry.broken
     ]
-    _show(rows, as_json=as_json, title="methods")
+    _show(rows, as_json=as_json, leave_out=("version", "kind"))
 
 
 @app.command("splits")
@@ -78,7 +81,7 @@ def splits(data: o.Data = "sim", as_json: o.AsJson = False) -> None:
                 "digest": manifest.digest,
             }
         )
-    _show(rows, as_json=as_json, title=f"splits of {dataset.name}")
+    _show(rows, as_json=as_json)
 
 
 @app.command("protocols")
@@ -97,10 +100,11 @@ def protocols(as_json: o.AsJson = False) -> None:
                 "canvas": f"{canvas.name}: ego {canvas.ego_side}x{canvas.ego_side}, {canvas.frames} frames at {canvas.fps:g} fps",
                 "metrics": ", ".join(metric.id for metric, _ in protocol.metrics),
                 "digest": protocol.digest,
-                "what": protocol.summary,
+                "what": protocol.title,
+                "summary": protocol.summary,
             }
         )
-    _show(rows, as_json=as_json, title="protocols")
+    _show(rows, as_json=as_json, leave_out=("digest", "summary"))
 
 
 @app.command("metrics")
@@ -118,4 +122,4 @@ def metrics(as_json: o.AsJson = False) -> None:
         }
         for metric in METRICS.values()
     ]
-    _show(rows, as_json=as_json, title="metrics")
+    _show(rows, as_json=as_json)

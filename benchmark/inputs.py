@@ -1,0 +1,28 @@
+"""What a method can ask for, and the ways to see truth. Light: read when methods are listed."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Input(StrEnum):
+    """What a method can ask for. Poses of the ego camera are the question itself: every clip must have them."""
+
+    EXO_VIDEO = "exo_video"
+    EXO_CAMERA = "exo_camera"
+    EGO_CAMERA = "ego_camera"
+    DEPTH = "depth"
+    MASKS = "masks"
+    CAPTION = "caption"
+    EGO_PRIOR = "ego_prior"
+    BODY_POSE = "body_pose"
+    TRUTH = "truth"
+    """The ego video itself: only privileged methods and `fit` see it."""
+
+
+class Privilege(StrEnum):
+    """The only ways to see truth while generating; a row of such a method is marked."""
+
+    NONE = "none"
+    FIRST_FRAME = "first_frame"
+    TRUTH = "truth"
