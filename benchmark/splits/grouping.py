@@ -29,12 +29,16 @@ class Grouping:
 
 
 def group_takes(takes: Sequence[Take], *, largest_share: float = LARGEST_SHARE) -> Grouping:
-    """Group by place, capture and wearer; by place and capture alone where the former swallows too many takes."""
-    full = connected(takes, ALL_LINKS)
-    share = max(Counter(full.values()).values(), default=0) / max(len(takes), 1)
-    if share <= largest_share:
+    """Group by place, capture and wearer; by place and capture alone where wearers tie too many takes into one group."""
+    full, places = connected(takes, ALL_LINKS), connected(takes, PLACE_LINKS)
+    share = _largest(full) / max(len(takes), 1)
+    if share <= largest_share or _largest(places) == _largest(full):
         return Grouping(of=MappingProxyType(full), links=ALL_LINKS, share_with_wearers=share)
-    return Grouping(of=MappingProxyType(connected(takes, PLACE_LINKS)), links=PLACE_LINKS, share_with_wearers=share)
+    return Grouping(of=MappingProxyType(places), links=PLACE_LINKS, share_with_wearers=share)
+
+
+def _largest(groups: Mapping[str, str]) -> int:
+    return max(Counter(groups.values()).values(), default=0)
 
 
 def connected(takes: Sequence[Take], links: Sequence[str]) -> dict[str, str]:

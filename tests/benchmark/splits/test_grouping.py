@@ -48,3 +48,11 @@ def test_wearers_link_as_long_as_no_group_is_larger_than_40_percent():
     assert grouping.links == ALL_LINKS
     assert not grouping.wearers_may_overlap
     assert len(set(grouping.of.values())) == 7
+
+
+def test_wearers_still_link_where_one_place_is_most_of_the_data_anyway():
+    hall = [take(f"h{i}", place="hall", participant=f"h{i}") for i in range(6)]
+    pair = [take(f"p{i}", place=f"p{i}", participant="both") for i in range(2)]
+    grouping = group_takes([*hall, *pair])
+    assert grouping.links == ALL_LINKS
+    assert len(set(grouping.of.values())) == 2
