@@ -61,12 +61,14 @@ class NoOptions:
 class Declared:
     """What options may change in a spec: needs, views, and files outside Python that decide the output. Never the privilege.
 
-    An options class that has a say in these offers `declared() -> Declared`; see `MethodSpec.with_options`.
+    name: what is appended to the method's id, for a method that stands for many. An options class that has a say in these
+    offers `declared() -> Declared`; see `MethodSpec.with_options`.
     """
 
     needs: frozenset[Input]
     exo_views: int = 1
     files: tuple[str, ...] = ()
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +113,8 @@ class MethodSpec:
         if not hasattr(options, "declared"):
             return self
         declared: Declared = options.declared()
-        return dataclasses.replace(self, needs=declared.needs, exo_views=declared.exo_views, files=declared.files)
+        named = f"{self.id}-{declared.name}" if declared.name else self.id
+        return dataclasses.replace(self, id=named, needs=declared.needs, exo_views=declared.exo_views, files=declared.files)
 
     def source_digest(self) -> str:
         """Digest of what decides the output: every .py file of the adapter's package and of `sources`, and all `files`."""

@@ -5,6 +5,7 @@ It does not see the program's environment, weights or files that `source` leaves
 `--overwrite always` after changing them. The folder is described in docs/add-a-method.md and in `exchange.py`.
 """
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -19,14 +20,15 @@ class Options:
     """What `--set` takes.
 
     cmd: the program and its arguments, split as a shell would but run without one; {inputs} becomes the folder to read,
-    {output} the file to write (a folder for batch=all). needs: inputs to write, with commas; a clip that lacks one is
-    undefined. exo_views: how many exo views to write. source: files and folders of the program whose bytes belong to the key.
-    output_format: the suffix of {output}; npy, or a container that FFmpeg reads (a lossy one costs quality).
-    timeout_s: seconds that the program may take per clip; it is killed then, with all that it started.
-    batch: run it once per clip, or once for all clips (it then loads its weights once).
+    {output} the file to write (a folder for batch=all). name: its row is called command-NAME. needs: inputs to write, with
+    commas; a clip that lacks one is undefined. exo_views: how many exo views to write. source: files and folders of the
+    program whose bytes belong to the key. output_format: the suffix of {output}; npy, or a container that FFmpeg reads (a
+    lossy one costs quality). timeout_s: seconds that the program may take per clip; it is killed then, with all that it
+    started. batch: run it once per clip, or once for all clips (it then loads its weights once).
     """
 
     cmd: str = ""
+    name: str = field(default="", metadata={"decides": False})
     needs: tuple[Input, ...] = (Input.EXO_VIDEO, Input.EXO_CAMERA, Input.EGO_CAMERA)
     exo_views: int = 1
     source: tuple[str, ...] = field(default=(), metadata={"decides": False})
@@ -38,6 +40,8 @@ class Options:
         missing = [name for name in PLACEHOLDERS if name not in self.cmd]
         if self.cmd and missing:
             raise ValueError(f"cmd {self.cmd!r} lacks {' and '.join(missing)}: the program must be told what to read and write")
+        if not re.fullmatch(r"([a-z0-9]+(-[a-z0-9]+)*)?", self.name):
+            raise ValueError(f"name {self.name!r} is not lower case words with dashes (it becomes a folder)")
         if Input.TRUTH in self.needs:
             raise ValueError("needs holds 'truth': a program in another environment never sees it")
         if not 0 < self.timeout_s < float("inf"):
@@ -48,7 +52,7 @@ class Options:
     def declared(self) -> Declared:
         """What the registry asks: these options decide the needs, and the program's files are part of the method."""
         files = tuple(str(Path(path).expanduser()) for path in self.source)
-        return Declared(needs=frozenset(self.needs), exo_views=self.exo_views, files=files)
+        return Declared(needs=frozenset(self.needs), exo_views=self.exo_views, files=files, name=self.name)
 
 
 SPEC = MethodSpec(

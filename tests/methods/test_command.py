@@ -219,6 +219,12 @@ def test_needs_are_set_as_a_comma_list():
     assert spec.exo_views == 3
 
 
+def test_a_name_tells_programs_apart():
+    command = load_registry()["command"]
+    assert command.with_options(settings(cmd="p {inputs} {output}", name="blur")).id == "command-blur"
+    assert command.with_options(settings(cmd="p {inputs} {output}")).id == "command"
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -226,6 +232,7 @@ def test_needs_are_set_as_a_comma_list():
         ({"cmd": "p {inputs} {output}", "needs": "exo_video,truth"}, "never sees it"),
         ({"cmd": "p {inputs} {output}", "needs": "exo_vidio"}, "exo_vidio"),
         ({"cmd": "p {inputs} {output}", "timeout_s": "0"}, "timeout_s is 0"),
+        ({"cmd": "p {inputs} {output}", "name": "../up"}, "is not lower case words with dashes"),
         ({"cmd": "p {inputs} {output}", "batch": "some"}, "batch"),
         ({"cmd": "p {inputs} {output}", "timeout": "5"}, "did you mean 'timeout_s'"),
     ],
