@@ -321,17 +321,21 @@ def count_frames(path: Path) -> int:
 
 
 def count_packets(path: Path) -> int:
-    """Coded pictures that a file holds, without decoding them; one that is cut off short counts fewer than it lists.
+    """Coded pictures that a file holds, without decoding them.
 
-    Raises UserError where the file cannot be opened or its packets end in an error.
+    Raises UserError where the file cannot be opened, breaks, or holds fewer pictures than its header lists.
     """
     from av.error import FFmpegError
 
     with _opened(path) as container:
+        stream = container.streams.video[0]
         try:
-            return sum(1 for packet in container.demux(container.streams.video[0]) if packet.size)
+            found = sum(1 for packet in container.demux(stream) if packet.size and not packet.is_corrupt)
         except FFmpegError as error:
             raise UserError(f"{path}: breaks while reading ({_reason(error)}); it may be truncated: fetch it again") from None
+        if found < stream.frames:
+            raise UserError(f"{path}: lists {stream.frames} frames but holds {found}; it is truncated: fetch it again")
+        return found
 
 
 def write_lossless(path: Path, frames: Iterable[Frames], *, fps: float) -> None:
