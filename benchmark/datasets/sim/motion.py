@@ -172,7 +172,7 @@ class Motion:
         eyes = pelvis + 0.12 * ahead + np.array([0, 0, 0.68 * self.script.look.scale])
         to = unit(target - eyes)
         to = unit(to + 0.18 * ahead + np.array([0, 0, 0.1]))
-        side = np.arctan2(np.cross(ahead[:2], to[:2]), ahead[:2] @ to[:2])
+        side = np.arctan2(ahead[0] * to[1] - ahead[1] * to[0], ahead[:2] @ to[:2])
         if abs(side) > _HEAD_LIMIT_RAD:
             turn = yaw + np.sign(side) * _HEAD_LIMIT_RAD
             flat = float(np.hypot(to[0], to[1]))

@@ -7,11 +7,13 @@ import os
 import queue
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ...canvas import Canvas
+from ...errors import UserError
 from ..dataset import Progress
 from .render import Order, Studio, orders_of_takes
 
@@ -43,6 +45,11 @@ def render_orders(orders: Sequence[Order], root: Path, canvas: Canvas, *, worker
         try:
             while done < total:
                 done = _report(finished, futures, done, total, progress)
+        except BrokenProcessPool as error:
+            raise UserError(
+                "a render worker ended early: memory may be short (try fewer workers), or a script calls prepare with workers > 1"
+                " outside of 'if __name__ == \"__main__\":'; what was rendered is kept"
+            ) from error
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
