@@ -87,7 +87,7 @@ def differences(folder: RunFolder, registry: Registry) -> list[str]:
         return ["run.json is missing or damaged"]
     if record.passed.videos:
         return []
-    name, passed = record.identity.method, record.passed
+    name, passed = record.passed.method, record.passed
     if name not in registry.methods:
         return [f"method {name!r} is not installed any more"]
     listed = registry.methods[name]

@@ -17,8 +17,9 @@ KEPT_INVOCATIONS = 20
 
 
 class Passed(msgspec.Struct, frozen=True, kw_only=True):
-    """What the user gave. `videos` is the folder of videos made elsewhere, empty for a method."""
+    """What the user gave. method: the name in the registry, empty where `videos` names a folder of videos made elsewhere."""
 
+    method: str
     settings: dict[str, str]
     preset: str | None
     videos: str

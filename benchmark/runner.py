@@ -189,6 +189,8 @@ def _how(exit_code: int | None) -> str:
 def _tell(event: Event) -> None:
     if event.kind == "error":
         say(f"  {event.clip}: error: {event.reason}")
+    if event.notes:
+        say(f"  {event.clip}: {'; '.join(event.notes)}")
 
 
 def _tell_undefined(records: Sequence[ClipRecord]) -> None:
@@ -264,7 +266,9 @@ def _write_record(job: Job, *, began: float, workers: int, overwrite: Overwrite,
             protocol=job.protocol.name,
             data=config.data,
             dataset=job.dataset.name,
-            passed=Passed(settings=dict(config.settings), preset=config.preset, videos=str(config.videos or "")),
+            passed=Passed(
+                method=config.method or "", settings=dict(config.settings), preset=config.preset, videos=str(config.videos or "")
+            ),
             identity=job.identity,
             clips=costs,
             invocations=[*(before.invocations if before else []), now][-KEPT_INVOCATIONS:],

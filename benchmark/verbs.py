@@ -23,5 +23,5 @@ def verb(name: str) -> Callable[..., None]:
 
 
 def print_table(runs: Sequence[Path], *, csv: Path, quiet: bool) -> None:
-    """Show runs as one table and add them to the long CSV; `quiet` writes the CSV only."""
-    verb("table")(list(runs), csv=csv, quiet=quiet)
+    """Show runs as one table, add them to the long CSV, keep each run's own table.txt; `quiet` shows nothing."""
+    verb("table")(list(runs), csv=csv, text=True, quiet=quiet)

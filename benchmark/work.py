@@ -11,10 +11,13 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
+from .cache import cache_root
 from .clip import Clip, ClipInputs, check_prediction, inputs_for
 from .errors import StorageError, Undefined, UserError
+from .inputs import Input
 from .job import ClipPlan, Job, JobConfig, Overwrite, open_job
 from .provenance import MemoryMeter
 from .registry import Method
@@ -33,12 +36,14 @@ class Steps:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """What became of one clip. seconds: of generating, None where it was there already. trace: for the log."""
+    """What became of one clip. seconds: of generating, None where it was there already. notes: what was changed on the
+    way in. trace: for the log."""
 
     clip: str
     kind: Literal["done", "undefined", "error", "skipped"]
     reason: str = ""
     seconds: float | None = None
+    notes: tuple[str, ...] = ()
     trace: str = ""
 
 
@@ -180,14 +185,25 @@ class Worker:
             peak_memory_mb=round(peak.mb, 1), peak_is_whole_process=peak.whole_process,
         )  # fmt: skip
         self.job.folder.commit_prediction(plan.row.clip_id, record, frames, fps=inputs.fps)
-        return Event(clip=plan.row.clip_id, kind="done", seconds=seconds)
+        return Event(clip=plan.row.clip_id, kind="done", seconds=seconds, notes=record.notes)
 
     def _commit_undefined(self, plan: ClipPlan, reason: str) -> Event:
         record = Prediction(
-            key=plan.prediction_key, clip_digest=plan.clip_digest, extra=plan.extra, outcome="undefined", reason=reason
+            key=plan.prediction_key,
+            clip_digest=plan.clip_digest,
+            extra=plan.extra,
+            outcome="undefined",
+            reason=self._portable(reason),
         )
         self.job.folder.commit_prediction(plan.row.clip_id, record, None, fps=0)
         return Event(clip=plan.row.clip_id, kind="undefined", reason=reason)
+
+    def _portable(self, reason: str) -> str:
+        """A stored reason names files within the data: equal runs on two machines must be equal bytes."""
+        data = self.job.config.data
+        for root in (str(Path(data).resolve()), data.rstrip("/"), str(cache_root())):
+            reason = reason.replace(f"{root}/", "")
+        return reason
 
     def _score(self, plan: ClipPlan, event: Event | None) -> Event:
         """Score what is there; an event of generating that failed passes through."""
@@ -217,7 +233,7 @@ class Worker:
         clip = job.dataset.clip(plan.row, job.canvas)
         scores = dict(job.folder.scores(clip_id).metrics)
         if clip.truth is None:
-            reason = clip.missing.get("truth", "no ego truth")  # type: ignore[call-overload]
+            reason = self._portable(clip.missing.get(Input.TRUTH, "no ego truth"))
             scores.update({metric: Score(key=keys[metric], value=None, undefined=reason) for metric in wanted})
         else:
             prediction = self._read_back(plan, record, n_frames=len(clip.frame_indices))

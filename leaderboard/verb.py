@@ -25,6 +25,9 @@ def command(
         Path | None, typer.Option("--csv", help="Add the runs to this CSV, one line a metric; lines of other runs stay.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")] = False,
+    text: Annotated[
+        bool, typer.Option("--text/--no-text", help="Write each run's own table to table.txt in its folder.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet/--no-quiet", help="Print no table (for --csv).")] = False,
 ) -> None:
     """Show runs as tables, one for each split and protocol.
@@ -39,12 +42,25 @@ def command(
     rows = find_rows(runs or [RUNS])
     if csv is not None:
         merge_into(csv, rows)
+    if text:
+        keep_texts(rows)
     if as_json:
         import msgspec
 
         print(json.dumps([{"run": str(row.folder), "results": msgspec.to_builtins(row.results)} for row in rows], indent=2))
     elif not quiet:
         show(rows)
+
+
+def keep_texts(rows: Sequence[Row]) -> None:
+    """Write table.txt beside each results.json: the run alone, as plain text."""
+    from benchmark.video import atomic_file
+
+    from .table import plain_text, sheet_of
+
+    for row in rows:
+        data = plain_text(sheet_of([row])).encode()
+        atomic_file(row.folder / "table.txt", lambda aside, data=data: aside.write_bytes(data))
 
 
 def show(rows: Sequence[Row]) -> None:

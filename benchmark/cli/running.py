@@ -45,7 +45,8 @@ def execute(
             reports.append(run_job(job, chosen, steps=steps, workers=workers, overwrite=Overwrite(overwrite)))
         except KeyboardInterrupt:
             kept = sum(job.folder.prediction(row.clip_id) is not None for row in chosen)
-            print(f"\ninterrupted: {kept} of {len(chosen)} clips of {job.title} are kept in {job.folder.path}", file=sys.stderr)
+            where = f"{kept} of {len(chosen)} clips of {job.title} are kept in {job.folder.path}"
+            print(f"\ninterrupted: {where}; run the same command again to go on", file=sys.stderr)
             raise
     _report(jobs, reports, steps, as_json=as_json)
     failed = sum(len(report.errors) for report in reports)
