@@ -59,9 +59,7 @@ class Dataset(Protocol):
         """Identity of the clip's inputs and truth, known without decoding or rendering; 16 hex digits."""
         ...
 
-    def prepare(
-        self, rows: Sequence[Row], canvas: Canvas, *, needs: frozenset[Input], workers: int, progress: Progress
-    ) -> None:
+    def prepare(self, rows: Sequence[Row], canvas: Canvas, *, needs: frozenset[Input], workers: int, progress: Progress) -> None:
         """Make what the clips of these rows need (sim renders here); nothing to do for recorded data."""
         ...
 
