@@ -215,6 +215,9 @@ class Folder:
             still = False  # a list with a null or a wrong matrix in it: found by frame below
         if still:
             return np.repeat(np.array(given.world_from_camera, np.float64)[None], canvas.frames, 0)
+        first = next((pose for pose in given.world_from_camera if pose is not None), None)
+        if first is not None and not (isinstance(first, list) and len(first) == 4 and all(isinstance(r, list) for r in first)):
+            raise UserError(f"{where}: world_from_camera must be one 4x4 matrix, or a list with one 4x4 (or null) a video frame")
         for frame in range(clip.first_frame, clip.first_frame + FRAMES):
             pose = given.world_from_camera[frame] if frame < len(given.world_from_camera) else None
             try:

@@ -311,14 +311,13 @@ def default_aria() -> AriaRgb:
 
 
 def proper(world_from_camera: Array) -> Array:
-    """The pose with its rotation made orthonormal (in-the-wild poses are printed with four decimals); NaN stays NaN.
+    """The pose with its rotation made orthonormal, NaN left NaN: in-the-wild matrices are printed with four decimals.
 
-    The turn is corrected about the camera, in the world-to-camera form that the file holds.
+    The file holds world-to-camera (R, t): R is mended and t kept, as the file's own user would apply it.
     """
     if not np.isfinite(world_from_camera).all():
         return world_from_camera
-    # inverse() used R^T for R^-1: undo it with the same R, then apply the corrected one.
-    raw = world_from_camera[:3, :3].T
-    shift = -raw @ world_from_camera[:3, 3]
-    turn = nearest_rotation(raw)
+    written = world_from_camera[:3, :3].T
+    shift = -np.linalg.solve(written.T, world_from_camera[:3, 3])  # undoes `inverse`, which takes R^T for R^-1
+    turn = nearest_rotation(written)
     return rigid(turn.T, -turn.T @ shift)

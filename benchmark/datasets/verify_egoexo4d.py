@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,13 @@ from egox.cameras import UPRIGHT_FROM_RAW, Camera, rigid
 
 from ..canvas import FULL
 from ..errors import UserError
-from ..video import FileSource
+from ..video import FileSource, decoded_frames
 from .dataset import Problem, Progress
 from .egoexo4d import EgoExo4D, TakeCameras, upright_ego
 from .egoexo4d_layout import Take, cut_videos, read_window, whole_video
 from .egoexo4d_lenses import GOPRO_K, ExoCalibration, calibrations_from_csv, calibrations_from_pose_file
 from .egoexo4d_poses import read_pose_file
+from .head_motion import MIN_AGREEMENT, HeadMotion, head_motion
 from .verify_checks import epipolar_problem, error, frames_or_problem, head_problem, note, warning
 
 POSE_TAIL = 2
@@ -28,6 +30,9 @@ SAME_PLACE_M, SAME_TURN = 2e-3, 2e-3
 
 UPRIGHT_POSES = rigid(UPRIGHT_FROM_RAW.T, np.zeros(3))
 """Turns world_from_raw into world_from_upright from the right; NaN poses stay NaN, which `Camera.upright` would refuse."""
+
+CLOCK_FRAMES = 300
+"""Frames of each exo view that are compared with the head's motion, at most."""
 
 _FETCH_VIDEO = "fetch the part downscaled_takes/448"
 
@@ -235,6 +240,7 @@ def _ego_problems(take: Take, cameras: TakeCameras) -> Iterator[Problem]:
             problem = head_problem(exo, ego, f"{take.name}, camera {name}")
             if problem is not None:
                 yield problem
+    yield from _clock_problems(take, cameras)
     path = whole_video(take, take.aria, height=FULL.ego_side)
     if isinstance(path, Path):
         height, width = FileSource(path, key="").size
@@ -245,3 +251,33 @@ def _ego_problems(take: Take, cameras: TakeCameras) -> Iterator[Problem]:
         turned = raw @ UPRIGHT_POSES
         yield epipolar_problem(path, lens, f"{take.name}, camera {take.aria}", world_from_camera=turned, own_lens=True)
     yield note(take.name, f"cameras from {cameras.source}")
+
+
+def _clock_problems(take: Take, cameras: TakeCameras) -> Iterator[Problem]:
+    """Whether exo videos and ego poses run together, by the view in which the head is followed best."""
+    assert cameras.track is not None  # the caller has seen to it
+    best: tuple[str, HeadMotion] | None = None
+    for name in take.exo:
+        path, calibration = whole_video(take, name, height=FULL.exo_size[0]), cameras.exo.get(name)
+        if not isinstance(path, Path) or calibration is None:
+            continue
+        try:
+            height, width = FileSource(path, key="").size
+            lens = calibration.lens_at(width, height)
+            exo = Camera(lens=lens, width=width, height=height, world_from_camera=calibration.world_from_camera[None])
+            motion = head_motion(islice(decoded_frames(path), CLOCK_FRAMES), exo, cameras.track.world_from_raw[:, :3, 3])
+        except UserError:
+            continue  # a broken file is told by its length, a turned one by its calibration
+        if motion is not None and (best is None or motion.agreement > best[1].agreement):
+            best = name, motion
+    if best is None or best[1].agreement < MIN_AGREEMENT:
+        return
+    name, motion = best
+    what = f"head motion: this view runs {motion.lag} frames behind the poses (correlation {motion.agreement:.2f})"
+    where = f"{take.name}, camera {name}"
+    if motion.suspicious:
+        yield warning(
+            where, what, "look at both videos side by side: exo and ego may lie frames apart; leave the take out if they do"
+        )
+    else:
+        yield note(where, what)

@@ -149,8 +149,12 @@ def test_the_epipolar_self_check_of_the_take(ego: tuple[Camera, Array, list[Trac
     assert result.by_shift[-1] > 0.3
 
 
-def test_every_wrong_convention_fails_on_the_take(ego: tuple[Camera, Array, list[Tracks]]):
+def test_every_wrong_convention_fails_on_the_take(ego: tuple[Camera, Array, list[Tracks]], take_folder: Path):
     camera, raw, tracks = ego
+    data = EgoExo4D(take_folder)
+    rgb = data.cameras(data.takes[TAKE]).rgb
+    assert rgb is not None
+    device_from_camera = rgb.device_from_camera
     lens, right = camera.lens, camera.world_from_camera
     assert isinstance(lens, Fisheye624)
     w2c = inverse(right)
@@ -165,6 +169,7 @@ def test_every_wrong_convention_fails_on_the_take(ego: tuple[Camera, Array, list
         "counter-clockwise": (lens, raw @ rigid(UPRIGHT_FROM_RAW, np.zeros(3))),
         "translation as centre": (lens, rigid(right[:, :3, :3], w2c[:, :3, 3])),
         "transposed": (lens, rigid(w2c[:, :3, :3], right[:, :3, 3])),
+        "device pose": (lens, raw @ inverse(device_from_camera) @ rigid(UPRIGHT_FROM_RAW.T, np.zeros(3))),
         "pinhole": (Pinhole(fx=lens.f, fy=lens.f, cx=lens.cx, cy=lens.cy), right),
         "equidistant": (replace(lens, k=(0.0,) * 6), right),
         "slam distortion": (replace(lens, k=(-0.0237, 0.0952, -0.0626, 0.0061, 0.0033, -0.00065)), right),
