@@ -34,19 +34,19 @@ def command(
 
     egox-bench run --method ego-prior --data path/to/egox_release --split all
     """
-    from ..job import JobConfig
-    from ..registry import settings_from
     from ..work import Steps
-    from .running import execute
+    from .running import execute, method_configs
 
-    configs = [
-        JobConfig(
-            data=data, split=split, protocol=protocol, out=out, seed=seed, method=name, preset=preset,
-            settings=settings_from(settings or []),
-        )
-        for name in (o.comma_list(method) or [])
-    ]  # fmt: skip
+    configs = method_configs(
+        method, data=data, split=split, protocol=protocol, out=out, seed=seed, preset=preset, settings=settings
+    )
     execute(
-        configs, Steps(generate=True, score=True), limit=limit, clips=o.comma_list(clips), workers=workers,
-        overwrite=overwrite, dry_run=dry_run, as_json=as_json,
-    )  # fmt: skip
+        configs,
+        Steps(generate=True, score=True),
+        limit=limit,
+        clips=o.comma_list(clips),
+        workers=workers,
+        overwrite=overwrite,
+        dry_run=dry_run,
+        as_json=as_json,
+    )

@@ -5,14 +5,39 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from .options import comma_list
 
 if TYPE_CHECKING:
     from ..job import Job, JobConfig
     from ..runner import RunReport
     from ..work import Steps
+
+
+def method_configs(
+    methods: Sequence[str],
+    *,
+    data: str,
+    split: str,
+    protocol: str | None,
+    out: Path,
+    seed: int,
+    preset: str | None,
+    settings: list[str] | None,
+) -> list[JobConfig]:
+    """One job a method, all with the same flags; names may be joined by commas."""
+    from ..job import JobConfig
+    from ..registry import settings_from
+
+    given = settings_from(settings or [])
+    return [
+        JobConfig(data=data, split=split, protocol=protocol, out=out, seed=seed, method=name, preset=preset, settings=given)
+        for name in (comma_list(list(methods)) or [])
+    ]
 
 
 def execute(

@@ -63,22 +63,28 @@ def command(
     egox-bench score --method ego-prior --split unseen
     """
     from ..job import JobConfig
-    from ..registry import settings_from
     from ..work import Steps
-    from .running import execute
+    from .running import execute, method_configs
 
     if (videos is None) == (not method):
         raise UserError("score: give either --method or --videos")
-    if videos is not None and (settings or preset):
-        raise UserError("score --videos: --set and --preset belong to --method")
-    configs = [
-        JobConfig(
-            data=data, split=split, protocol=protocol, out=out, seed=seed, method=each, preset=preset,
-            settings=settings_from(settings or []), videos=videos, name=name, crop=crop.value,
+    if videos is None:
+        configs = method_configs(
+            method or [], data=data, split=split, protocol=protocol, out=out, seed=seed, preset=preset, settings=settings
         )
-        for each in (o.comma_list(method) or [None])
-    ]  # fmt: skip
+    elif settings or preset:
+        raise UserError("score --videos: --set and --preset belong to --method")
+    else:
+        configs = [
+            JobConfig(data=data, split=split, protocol=protocol, out=out, seed=seed, videos=videos, name=name, crop=crop.value)
+        ]
     execute(
-        configs, Steps(generate=videos is not None, score=True), limit=limit, clips=o.comma_list(clips), workers=workers,
-        overwrite=overwrite, dry_run=dry_run, as_json=as_json,
-    )  # fmt: skip
+        configs,
+        Steps(generate=videos is not None, score=True),
+        limit=limit,
+        clips=o.comma_list(clips),
+        workers=workers,
+        overwrite=overwrite,
+        dry_run=dry_run,
+        as_json=as_json,
+    )
