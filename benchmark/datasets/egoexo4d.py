@@ -99,7 +99,7 @@ class EgoExo4D:
 
     def pose_file(self, take: Take) -> Path | None:
         """The take's camera_pose file."""
-        return self._pose_files.get(take.name)
+        return self._pose_files.get(take.uid)
 
     @cached_property
     def _narrations(self) -> Narrations:

@@ -181,7 +181,7 @@ def _take_of_record(root: Path, record: TakeRecord) -> Take:
         aria_reason=_aria_reason(arias),
         stems={cam: paths[cam] for cam in (*exo, *arias)},
         capture_uid=_text(record.capture_uid or capture.capture_uid or capture.capture_name),
-        capture_name=_text(capture.capture_name),
+        capture_name=Path(_text(capture.capture_name)).name,
         place=_text(place),
         participant=participant_digest(record.participant_uid),
         scenario=_text(record.parent_task_name),
@@ -201,7 +201,7 @@ def _aria_reason(arias: list[str]) -> str:
 
 
 def _takes_of_folders(root: Path) -> Iterator[Take]:
-    uids = {name: path.stem for name, path in pose_files(root).items()}
+    uids = {name: path.stem for name, path in _pose_files_by_name(root).items()}
     for folder in sorted(path for path in (root / "takes").iterdir() if path.is_dir()):
         stems = {path.stem for path in (folder / "frame_aligned_videos").rglob("*.mp4")}
         arias = sorted({match[1] for match in map(_ARIA_VIDEO.fullmatch, stems) if match})
@@ -218,9 +218,14 @@ def _takes_of_folders(root: Path) -> Iterator[Take]:
 
 
 def pose_files(root: Path) -> dict[str, Path]:
-    """camera_pose files by take name. Raises UserError where a file is not JSON or names no take."""
+    """camera_pose files by take uid, which is their name."""
+    return {path.stem: path for path in sorted((root / "annotations" / "ego_pose").glob("*/camera_pose/*.json"))}
+
+
+def _pose_files_by_name(root: Path) -> dict[str, Path]:
+    """camera_pose files by the take name inside. Raises UserError where a file is not JSON or names no take."""
     found: dict[str, Path] = {}
-    for path in sorted((root / "annotations" / "ego_pose").glob("*/camera_pose/*.json")):
+    for path in pose_files(root).values():
         try:
             found[json.loads(path.read_bytes())["metadata"]["take_name"]] = path
         except (ValueError, KeyError, TypeError):

@@ -52,6 +52,8 @@ def problems_of(data: EgoExo4D, *, progress: Progress, limit: int | None = None)
             "not there: place, participant and scenario of the takes are unknown, so no split can hold places apart",
             "fetch the part metadata",
         )
+    if not takes:
+        yield error(str(data.root / "takes"), "no takes at all", "fetch what a split needs: egox-bench data plan prints it")
     here = {name: take for name, take in takes.items() if take.folder.is_dir()}
     if len(here) < len(takes):
         yield warning(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.datasets.dataset import Severity
 from benchmark.datasets.egoexo4d import EgoExo4D
 from benchmark.datasets.file_digests import FileDigests
 from benchmark.datasets.opening import open_dataset
@@ -48,6 +49,12 @@ def test_what_cannot_be_read_is_said_in_one_sentence(download: Download, tmp_pat
             open_dataset(path)
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+def test_a_download_without_takes_is_an_error_of_verify(tmp_path: Path):
+    (tmp_path / "takes").mkdir()
+    problems = list(EgoExo4D(tmp_path).verify(progress=lambda *_: None))
+    assert any(p.severity is Severity.ERROR and "no takes at all" in p.what for p in problems)
 
 
 def test_an_unknown_split_is_answered_with_the_nearest(download: Download):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +44,25 @@ def entry(name: str = NAME, *, truth: bool = True) -> dict[str, Any]:
     return {**data, "ego_gt_path": f"{folder}/ego_GT.mp4"} if truth else data
 
 
+@cache
+def encoded(frames: int, width: int) -> bytes:
+    """A numbered video of 448 px height whose frames after the 49th repeat it; encoded once."""
+    pictures = numbered(min(frames, 49), 448, width)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "v.mp4"
+        write_h264(path, [*pictures, *[pictures[-1]] * (frames - len(pictures))], fps=20)
+        return path.read_bytes()
+
+
 def write_release(root: Path, entries: list[dict[str, Any]], *, frames: int = 49, meta: str = "meta.json") -> EgoXRelease:
     root.mkdir(parents=True, exist_ok=True)
     (root / meta).write_text(json.dumps({"test_datasets": entries}))
     for item in entries:
         folder = root / "videos" / Path(item["exo_path"]).parent.name
         folder.mkdir(parents=True, exist_ok=True)
-        repeated = [*numbered(49, 448, 784), *[numbered(49, 448, 784)[-1]] * (frames - 49)][:frames]
-        write_h264(folder / "exo.mp4", repeated, fps=20)
+        (folder / "exo.mp4").write_bytes(encoded(frames, 784))
         for name in ("ego_GT.mp4", "ego_Prior.mp4"):
-            write_h264(folder / name, [picture[:, :448] for picture in repeated], fps=20)
+            (folder / name).write_bytes(encoded(frames, 448))
     return EgoXRelease(root)
 
 
