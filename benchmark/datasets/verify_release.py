@@ -43,7 +43,8 @@ def problems_of(data: EgoXRelease, *, progress: Progress, limit: int | None = No
         fatal = _FATAL | ({Input.TRUTH} if release.truth is not None else frozenset())
         yield from missing_problems(row.clip_id, clip.missing, fatal=fatal, quiet=_QUIET)
         for path in (release.exo, release.truth, release.prior):
-            if path is not None and path.is_file():
+            told = any(str(path) in reason for reason in clip.missing.values())
+            if path is not None and path.is_file() and not told:
                 yield from _length_problems(path, row.clip_id)
         if clip.ego_camera is not None and clip.exo and clip.exo[0].camera is not None:
             problem = head_problem(clip.exo[0].camera, clip.ego_camera, row.clip_id)
