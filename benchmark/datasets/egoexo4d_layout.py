@@ -154,8 +154,10 @@ def _text(value: object) -> str:
 
 
 def _take_of_record(root: Path, record: TakeRecord) -> Take:
-    folder = root / (record.root_dir or f"takes/{record.take_name}")
-    if not folder.resolve().is_relative_to(root.resolve()) or not record.take_name or "/" in record.take_name:
+    written = Path(record.root_dir or f"takes/{record.take_name}")
+    folder = root / written
+    # Judged as written: takes/ itself may well be a link to another disk.
+    if written.is_absolute() or ".." in written.parts or not record.take_name or "/" in record.take_name:
         raise UserError(f"take {record.take_name!r}: its folder {record.root_dir!r} leaves the download root")
     capture = record.capture or _Capture()
     ego = {device.cam_id for device in capture.cameras or [] if device.is_ego}

@@ -501,3 +501,12 @@ def test_captions_come_from_the_descriptions_around_the_window(download: Downloa
     clip, _ = first_clip(download.root)
     assert clip.caption == "C lifts a spanner C turns the wheel"
     assert Input.CAPTION not in clip.missing
+
+
+def test_a_takes_folder_that_is_a_link_to_another_disk_is_read(download: Download, tmp_path: Path):
+    download.take(frames=60)
+    elsewhere = tmp_path / "other disk"
+    (download.root / "takes").rename(elsewhere)
+    (download.root / "takes").symlink_to(elsewhere, target_is_directory=True)
+    clip, _ = first_clip(download.root)
+    assert clip.missing.keys().isdisjoint({Input.EXO_VIDEO, Input.TRUTH, Input.EGO_CAMERA})
