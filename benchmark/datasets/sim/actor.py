@@ -18,6 +18,7 @@ from .shapes import Array, frame, unit
 RIGHT, LEFT = 1.0, -1.0
 UPPER_ARM_M, FOREARM_M, THIGH_M, SHIN_M = 0.29, 0.26, 0.44, 0.43
 PALM_M = 0.085
+_TWIST_LIMIT_RAD = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,34 +111,46 @@ def two_bone(root: Array, target: Array, first: float, second: float, pole: Arra
 
 
 def solve(look: Look, body: Pose) -> Skeleton:
-    """Joint positions; the torso leans just enough for both wrists to be in reach."""
+    """Joint positions; the torso turns towards the hands and leans just enough for both wrists to be in reach."""
     k = look.scale
-    right, ahead, z = (
-        np.array([np.cos(body.yaw), np.sin(body.yaw), 0]),
-        np.array([-np.sin(body.yaw), np.cos(body.yaw), 0]),
-        np.array([0, 0, 1.0]),
-    )
+    hips, ahead, z = _facing(body.yaw)
+    middle = (body.hands[RIGHT].grip + body.hands[LEFT].grip) / 2 - body.pelvis
+    twist = float(np.clip(-0.8 * (middle @ hips), -_TWIST_LIMIT_RAD, _TWIST_LIMIT_RAD))
+    right, facing, _ = _facing(body.yaw + twist)
     reach, lean = (UPPER_ARM_M + FOREARM_M) * k * 0.94, 0.08
     for _ in range(8):
-        up = np.cos(lean) * z + np.sin(lean) * ahead
-        shoulders = {s: body.pelvis + 0.46 * k * up + 0.175 * k * s * right for s in (RIGHT, LEFT)}
+        up, shoulders = _torso(body.pelvis, lean, right, facing, k)
         excess = max(np.linalg.norm(body.hands[s].wrist(s) - shoulders[s]) - reach for s in (RIGHT, LEFT))
         lean = float(np.clip(lean + np.clip(excess, -0.05, 0.2) / 0.55, 0.06, 0.75))
-    joints = {"pelvis": body.pelvis, "neck": body.pelvis + 0.53 * k * up}
+    up, shoulders = _torso(body.pelvis, lean, right, facing, k)
+    joints: dict[Any, Array] = {"pelvis": body.pelvis, "neck": body.pelvis + 0.53 * k * up}
     for s in (RIGHT, LEFT):
-        wrist = body.hands[s].wrist(s)
-        joints["shoulder", s] = shoulders[s]
-        joints["elbow", s], joints["wrist", s] = two_bone(
-            shoulders[s], wrist, UPPER_ARM_M * k, FOREARM_M * k, -z * 0.8 + right * s * 0.55 - ahead * 0.5
-        )
-        hip = body.pelvis + 0.095 * k * s * right - 0.04 * k * up
-        joints["hip", s] = hip
-        joints["knee", s], joints["ankle", s] = two_bone(hip, body.ankles[s], THIGH_M * k, SHIN_M * k, ahead + 0.15 * s * right)
+        out = right * s
+        pole = -z * 0.8 + out * 0.55 - facing * 0.5
+        elbow, wrist = two_bone(shoulders[s], body.hands[s].wrist(s), UPPER_ARM_M * k, FOREARM_M * k, pole)
+        hip = body.pelvis + 0.095 * k * s * hips - 0.04 * k * up
+        knee, ankle = two_bone(hip, body.ankles[s], THIGH_M * k, SHIN_M * k, ahead + 0.15 * s * hips)
+        for name, at in zip(
+            ("shoulder", "elbow", "wrist", "hip", "knee", "ankle"), (shoulders[s], elbow, wrist, hip, knee, ankle)
+        ):
+            joints[name, s] = at
     forward = unit(body.gaze)
     head_right = unit(np.cross(forward, z))
     head_up = np.cross(head_right, forward)
-    head = joints["neck"] + 0.05 * k * up + 0.10 * k * (0.4 * z + 0.6 * head_up) + 0.035 * k * ahead
-    return Skeleton(joints, frame(head, head_right, forward, head_up), up, right, ahead)
+    head = joints["neck"] + 0.05 * k * up + 0.10 * k * (0.4 * z + 0.6 * head_up) + 0.035 * k * facing
+    return Skeleton(joints, frame(head, head_right, forward, head_up), up, right, facing)
+
+
+def _facing(yaw: float) -> tuple[Array, Array, Array]:
+    """Right, ahead and up of a body that faces yaw."""
+    c, s = np.cos(yaw), np.sin(yaw)
+    return np.array([c, s, 0]), np.array([-s, c, 0]), np.array([0, 0, 1.0])
+
+
+def _torso(pelvis: Array, lean: float, right: Array, facing: Array, k: float) -> tuple[Array, dict[float, Array]]:
+    """The spine's direction and both shoulders at a lean (radians)."""
+    up = np.cos(lean) * np.array([0, 0, 1.0]) + np.sin(lean) * facing
+    return up, {s: pelvis + 0.46 * k * up + 0.175 * k * s * right for s in (RIGHT, LEFT)}
 
 
 def eye(skeleton: Skeleton, look: Look) -> Array:

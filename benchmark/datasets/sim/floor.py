@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .places import Item, PlaceSpec
+from .places import PlaceSpec, near_item
 from .shapes import Array, pose
 
 BODY_M = 0.34
@@ -34,12 +34,5 @@ def _clear(place: PlaceSpec, points: Array) -> bool:
     low, high = points.min(0), points.max(0)
     if low.min() < BODY_M or high[0] > w - BODY_M or high[1] > d - BODY_M:
         return False
-    return not any(_near(item, points) for item in place.items if item.at[2] < 0.3)
-
-
-def _near(item: Item, points: Array) -> bool:
-    local = (points - np.array(item.at[:2])) @ pose(yaw=item.yaw)[:2, :2]
-    width, depth, _ = item.size
-    outside = np.maximum(np.maximum(-local, local - (width, depth)), 0)
-    # the front of the work surface itself is near by nature: standing at it takes less room than passing a thing
-    return bool((np.hypot(outside[:, 0], outside[:, 1]) < BODY_M - 0.12).any())
+    # the front of the work surface is near by nature: standing at it takes less room than passing a thing
+    return not any(near_item(item, points, BODY_M - 0.12) for item in place.items)

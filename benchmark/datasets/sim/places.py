@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.random import Generator
 
-from .furniture import ABOVE, ALONG_WALLS, ONE_ONLY
+from .furniture import ABOVE, ALONG_WALLS, HIGH, LOOSE, ONE_ONLY
 from .shapes import Array, pose
 
 ROOM_TYPES = ("kitchen", "workshop", "office", "living room", "lab")
@@ -21,6 +22,9 @@ SURFACE_NAMES = {
     "living room": "table",
     "lab": "lab bench",
 }
+LOW_SURFACES = ("office", "living room")
+"""Room types whose work surface is a table to sit at."""
+WORK_RUN_M = 2.4
 WORK_REACH_M = 0.7
 """Half-width of the part of the work surface kept free for the take."""
 
@@ -58,98 +62,146 @@ def wall_pose(wall: int, size: tuple[float, float, float]) -> tuple[Array, float
 
 
 def plan_place(seed: int) -> PlaceSpec:
-    """Draw a room: type, size, work surface, furniture along the walls."""
+    """Draw a room: type, size, work surface, furniture along the walls, things on the floor."""
     rng = np.random.default_rng([7, seed])
     kind = ROOM_TYPES[seed % len(ROOM_TYPES)]
-    size = tuple(float(v) for v in rng.uniform((5.0, 4.6, 2.5), (6.6, 5.8, 2.9)).round(2))
-    island = kind in ("office", "living room") or bool(rng.random() < 0.55)
-    window_wall, items = int(rng.integers(4)), []
-
-    def put(name, wall, along, z, dims, out=0.0):
-        matrix, _ = wall_pose(wall, size)
-        x, y, _ = matrix[:3, :3] @ (along, out, 0) + matrix[:3, 3]
-        items.append(
-            Item(
-                kind=name,
-                at=(float(x), float(y), float(z)),
-                yaw=wall * np.pi / 2,
-                size=tuple(float(v) for v in dims),
-                seed=int(rng.integers(1 << 30)),
-            )
-        )
-
+    w, d, h = (float(v) for v in rng.uniform((5.0, 4.6, 2.5), (7.0, 6.2, 2.95)).round(2))
+    plan = _Plan(kind, (w, d, h), rng)
+    island = kind in LOW_SURFACES or bool(rng.random() < 0.55)
+    work_wall, work = plan.island() if island else plan.work_wall()
+    window_wall = int(rng.integers(4))
     door_wall = (window_wall + int(rng.integers(1, 4))) % 4
-    height = 0.74 if kind in ("office", "living room") else 0.91
-    if island:
-        w, d = float(rng.uniform(1.5, 1.9)), float(rng.uniform(0.75, 0.9))
-        turn = int(rng.integers(4))
-        matrix = pose(
-            size[0] / 2 + float(rng.normal(0, 0.15)), size[1] / 2 + float(rng.normal(0, 0.15)), yaw=turn * np.pi / 2
-        ) @ pose(-w / 2, -d / 2)
-        base = {"kitchen": "counter", "workshop": "bench", "lab": "bench"}.get(kind, "table")
-        items.append(
-            Item(
-                kind=base,
-                at=tuple(float(v) for v in matrix[:3, 3]),
-                yaw=turn * np.pi / 2,
-                size=(w, d, height),
-                seed=int(rng.integers(1 << 30)),
-            )
-        )
-        edge, yaw = matrix @ (w / 2, d, 0, 1), turn * np.pi / 2 + np.pi
-        work_wall = -1
-    else:
-        work_wall, turn = int(rng.integers(4)), 0
-        matrix, length = wall_pose(work_wall, size)
-        depth = 0.7 if kind == "lab" else 0.62
-        edge, yaw = matrix @ (length / 2, depth, 0, 1), work_wall * np.pi / 2 + np.pi
-    used = set()
     for wall in range(4):
-        _, length = wall_pose(wall, size)
-        cursor = 0.15 if wall % 2 == 0 else 0.85
-        end = length - cursor
-        spans = []
-        if wall == door_wall and wall != work_wall:
-            put("door", wall, end - 1.0, 0, (0.9, 0.05, 2.05))
-            end -= 1.2
-        window = (length / 2 - 0.75, length / 2 + 0.75) if wall == window_wall else (9, 9)
-        if wall == window_wall:
-            put("window", wall, window[0], 1.1, (1.5, 0.1, 1.15))
-        if wall == work_wall:
-            spans.append(
-                ("counter" if kind != "workshop" else "bench", length / 2 - 1.2, 2.4, 0.7 if kind == "lab" else 0.62, height)
-            )
-        while cursor < end - 0.45:
-            low, tall = ALONG_WALLS[kind]
-            near_window = window[0] - 0.9 < cursor < window[1]
-            low, tall = (tuple(f for f in group if f[0] not in ONE_ONLY or f[0] not in used) for group in (low, tall))
-            pool = low if near_window or wall == work_wall or rng.random() < 0.55 else tall
-            name, width_range, depth, h = pool[int(rng.integers(len(pool)))]
-            width = min(float(rng.uniform(*width_range)), end - cursor)
-            if wall == work_wall and abs(cursor + width / 2 - length / 2) < 1.2 + width / 2:
-                cursor = max(cursor + 0.1, length / 2 + 1.2 if cursor > length / 2 - 1.3 else cursor + 0.1)
-                continue
-            used.add(name)
-            if width >= width_range[0]:
-                spans.append((name, cursor, width, depth, h))
-            cursor += width + float(rng.choice([0.0, 0.02, 0.3]))
-        for name, along, width, depth, h in spans:
-            put(name, wall, along, 0, (width, depth, h))
-            clear = along + width < window[0] or along > window[1]
-            if h < 1.0 and clear and name != "boxes" and not (wall == door_wall and along + width > length - 2.2):
-                top = str(rng.choice(ABOVE[kind]))
-                up_w = min(width * 0.9, 0.7) if top in ("picture", "notice", "wheel") else width
-                dims = {"upper": (width, 0.34, 0.7), "pegboard": (width, 0.1, 0.75), "whiteboard": (width * 0.9, 0.03, 0.8)}.get(
-                    top, (up_w, 0.03, up_w * 0.75)
-                )
-                put(top, wall, along + (width - dims[0]) / 2, 1.45 if top in ("upper", "picture") else 1.25, dims)
+        plan.furnish(wall, has_work=wall == work_wall, has_window=wall == window_wall, has_door=wall == door_wall)
+    plan.litter(work)
     return PlaceSpec(
         id=f"{kind.replace(' ', '_')}_{seed:03d}",
         kind=kind,
         seed=seed,
-        size=size,
-        items=tuple(items),
-        work=(float(edge[0]), float(edge[1]), height, float(yaw)),
+        size=plan.size,
+        items=tuple(plan.items),
+        work=work,
         island=island,
         window_wall=window_wall,
     )
+
+
+class _Plan:
+    """A room being drawn."""
+
+    def __init__(self, kind: str, size: tuple[float, float, float], rng: Generator) -> None:
+        self.kind, self.size, self.rng = kind, size, rng
+        self.items: list[Item] = []
+        self._used: set[str] = set()
+        self._height = 0.74 if kind in LOW_SURFACES else 0.91
+
+    def _add(self, name: str, matrix: Array, yaw: float, size: tuple[float, float, float]) -> None:
+        x, y, z = (float(v) for v in matrix[:3, 3])
+        self.items.append(Item(kind=name, at=(x, y, z), yaw=yaw, size=size, seed=int(self.rng.integers(1 << 30))))
+
+    def _put(self, name: str, wall: int, along: float, z: float, size: tuple[float, float, float]) -> None:
+        matrix, _ = wall_pose(wall, self.size)
+        self._add(name, matrix @ pose(along, 0.0, z), wall * np.pi / 2, size)
+
+    def island(self) -> tuple[int, tuple[float, float, float, float]]:
+        """A free table about the middle; returns no wall (-1) and the work edge."""
+        rng = self.rng
+        w, d = float(rng.uniform(1.55, 1.95)), float(rng.uniform(0.75, 0.9))
+        yaw = int(rng.integers(4)) * np.pi / 2 + float(rng.normal(0, 0.06))
+        x, y = (side / 2 + float(rng.normal(0, 0.2)) for side in self.size[:2])
+        matrix = pose(x, y, yaw=yaw) @ pose(-w / 2, -d / 2)
+        base = {"kitchen": "counter", "workshop": "bench", "lab": "bench"}.get(self.kind, "table")
+        self._add(base, matrix, yaw, (w, d, self._height))
+        edge = matrix @ (w / 2, d, 0, 1)
+        return -1, (float(edge[0]), float(edge[1]), self._height, float(yaw + np.pi))
+
+    def work_wall(self) -> tuple[int, tuple[float, float, float, float]]:
+        """A run along one wall; returns the wall and the work edge. `furnish` puts the run there."""
+        wall = int(self.rng.integers(4))
+        matrix, length = wall_pose(wall, self.size)
+        edge = matrix @ (length / 2, self._run_depth, 0, 1)
+        return wall, (float(edge[0]), float(edge[1]), self._height, wall * np.pi / 2 + np.pi)
+
+    @property
+    def _run_depth(self) -> float:
+        return 0.7 if self.kind == "lab" else 0.62
+
+    def furnish(self, wall: int, *, has_work: bool, has_window: bool, has_door: bool) -> None:
+        """Fill one wall from its left to its right end."""
+        _, length = wall_pose(wall, self.size)
+        begin = 0.15 if wall % 2 == 0 else 0.85
+        end = length - begin
+        door = has_door and not has_work
+        if door:
+            self._put("door", wall, end - 1.0, 0, (0.9, 0.05, 2.05))
+            end -= 1.2
+        window = (length / 2 - 0.75, length / 2 + 0.75) if has_window else (99.0, 99.0)
+        if has_window:
+            self._put("window", wall, window[0], 1.1, (1.5, 0.1, 1.15))
+        spans = self._spans(length, begin, end, window, has_work=has_work)
+        for name, along, width, depth, h in spans:
+            self._put(name, wall, along, 0, (width, depth, h))
+            clear = along + width < window[0] or along > window[1]
+            if h < 1.0 and clear and name != "boxes" and not (door and along + width > length - 2.2):
+                self._hang(wall, along, width)
+
+    def _spans(
+        self, length: float, cursor: float, end: float, window: tuple[float, float], *, has_work: bool
+    ) -> list[tuple[str, float, float, float, float]]:
+        """(kind, along, width, depth, height) of what stands along a wall."""
+        rng, spans = self.rng, []
+        run = (length / 2 - WORK_RUN_M / 2, length / 2 + WORK_RUN_M / 2)
+        if has_work:
+            run_kind = "counter" if self.kind != "workshop" else "bench"
+            spans.append((run_kind, run[0], WORK_RUN_M, self._run_depth, self._height))
+        while cursor < end - 0.45:
+            near_window = window[0] - 0.9 < cursor < window[1]
+            low = near_window or has_work or rng.random() < 0.55
+            pool = [piece for piece in ALONG_WALLS[self.kind][0 if low else 1] if piece[0] not in ONE_ONLY & self._used]
+            name, (narrow, broad), depth, h = pool[int(rng.integers(len(pool)))]
+            width = min(float(rng.uniform(narrow, broad)), end - cursor)
+            if has_work and cursor < run[1] and cursor + width > run[0]:
+                cursor = run[1] if cursor > run[0] - 0.1 else cursor + 0.1
+                continue
+            self._used.add(name)
+            if width >= narrow:
+                spans.append((name, cursor, width, depth, h))
+            cursor += width + float(rng.choice([0.0, 0.02, 0.3]))
+        return spans
+
+    def _hang(self, wall: int, along: float, width: float) -> None:
+        """Something on the wall above a low piece, and something higher up still."""
+        rng = self.rng
+        name = str(rng.choice(ABOVE[self.kind]))
+        small = min(width * 0.9, 0.7)
+        wide = {"upper": (width, 0.34, 0.7), "pegboard": (width, 0.1, 0.75), "whiteboard": (width * 0.9, 0.03, 0.8)}
+        size = wide.get(name, (small, 0.03, small * 0.75))
+        self._put(name, wall, along + (width - size[0]) / 2, 1.45 if name in ("upper", "picture") else 1.25, size)
+        if name != "upper" and rng.random() < 0.75:
+            high = str(rng.choice(HIGH[self.kind]))
+            size = {"clock": (0.3, 0.04, 0.3), "duct": (width, 0.08, 0.08)}.get(high, (min(width, 0.9), 0.24, 0.03))
+            z = 1.25 + size[2] + 0.85 if high == "wall_shelf" else 2.12
+            self._put(high, wall, along + (width - size[0]) * float(rng.uniform(0.2, 0.8)), min(z, self.size[2] - 0.36), size)
+
+    def litter(self, work: tuple[float, float, float, float]) -> None:
+        """Bags, bins, stools, papers and cables on the floor, off the ways between the work and the room's middle."""
+        rng = self.rng
+        w, d, _ = self.size
+        stand = (pose(*work[:2], yaw=work[3]) @ (0.0, -0.5, 0.0, 1.0))[:2]
+        for _ in range(int(rng.integers(3, 8))):
+            name, size = LOOSE[int(rng.integers(len(LOOSE)))]
+            at = rng.uniform((0.5, 0.5), (w - 0.5, d - 0.5))
+            yaw = float(rng.uniform(0, 2 * np.pi))
+            middle = at + (pose(yaw=yaw) @ (size[0] / 2, size[1] / 2, 0, 1))[:2]
+            off_way = float(np.hypot(*(middle - stand))) > 1.35
+            if off_way and not any(near_item(item, middle[None], 0.5 * max(size[:2]) + 0.03) for item in self.items):
+                self._add(name, pose(float(at[0]), float(at[1])), yaw, size)
+
+
+def near_item(item: Item, points: Array, gap_m: float) -> bool:
+    """Whether any floor point [n, 2] comes as near to a piece that stands on the floor."""
+    if item.at[2] > 0.3:
+        return False
+    local = (points - np.array(item.at[:2])) @ pose(yaw=item.yaw)[:2, :2]
+    outside = np.maximum(np.maximum(-local, local - (item.size[0], item.size[1])), 0)
+    return bool((np.hypot(outside[:, 0], outside[:, 1]) < gap_m).any())

@@ -207,10 +207,20 @@ class Spot:
             self.rest(side, t + 0.7)
         return max(t, arrival - 0.55)
 
-    def key(self, side: float, t: float, at: Vector, grip: str = "upright", **options: object) -> None:
-        """One hand key; `at` and `grip` as in `hand_key`."""
-        key = hand_key(side, t, (at[0] + self.x, at[1], at[2]), grip, **options)  # pyright: ignore[reportArgumentType]
-        self.script.hands[side].append(key)
+    def key(
+        self,
+        side: float,
+        t: float,
+        at: Vector,
+        grip: str = "upright",
+        *,
+        tilt: Vector | None = None,
+        curl: float | None = None,
+        radius: float | None = None,
+    ) -> None:
+        """One hand key, as in `hand_key`."""
+        shifted = (at[0] + self.x, at[1], at[2])
+        self.script.hands[side].append(hand_key(side, t, shifted, grip, tilt=tilt, curl=curl, radius=radius))
 
     def rest(self, side: float, t: float) -> None:
         """The hand lies on the surface at t."""

@@ -65,7 +65,12 @@ def join(shapes: Sequence[Shape]) -> Shape:
     for shape in shapes:
         faces.append(shape.faces + offset)
         offset += len(shape.vertices)
-    return Shape(*(np.concatenate([getattr(s, f) for s in shapes]) for f in ("vertices", "normals", "uv")), np.concatenate(faces))
+    return Shape(
+        np.concatenate([s.vertices for s in shapes]),
+        np.concatenate([s.normals for s in shapes]),
+        np.concatenate([s.uv for s in shapes]),
+        np.concatenate(faces),
+    )
 
 
 def panel(origin: ArrayLike, edge_u: ArrayLike, edge_v: ArrayLike, *, cell: float = 0.3, fit: bool = False) -> Shape:

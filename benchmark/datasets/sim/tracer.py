@@ -19,7 +19,7 @@ from .materials import Material, MaterialTable
 from .shapes import Array
 
 FAR_M = 1e3
-BAKE_RAYS, AMBIENT_RAYS = 40, 8
+BAKE_RAYS, AMBIENT_RAYS = 28, 6
 CONTACT_M = 0.3
 """Range at which moving things still darken the ambient light on static surfaces."""
 
@@ -60,7 +60,7 @@ class Layer:
         self.faces = np.ascontiguousarray(mesh.shape.faces, np.int32)
         self.ambient, self.bare = np.zeros_like(self.vertices), []
         self._fields: Array | None = None
-        self._scene = rtcore_scene.EmbreeScene()
+        self._scene = rtcore_scene.EmbreeScene()  # pyright: ignore[reportAttributeAccessIssue]
         TriangleMesh(self._scene, self.vertices[self.faces])
 
     def nearest(self, origins: Array, directions: Array) -> tuple[Array, Array, Array, Array]:
@@ -116,8 +116,15 @@ class Tracer:
 
     def __init__(self, static: Mesh, materials: list[Material], lamps: list[list[Lamp]]) -> None:
         self.static, self.table, self.lamps = Layer(static), MaterialTable(materials), lamps
-        self.moving: Layer | None = None
+        self._moving: Layer | None = None
         self._bake()
+
+    @property
+    def moving(self) -> Layer:
+        """The dynamic mesh; there is one once `move` was called."""
+        if self._moving is None:
+            raise RuntimeError("the tracer has no moving mesh yet: call move first")
+        return self._moving
 
     # --- light --------------------------------------------------------------------------------------------------------
 
@@ -171,7 +178,7 @@ class Tracer:
 
     def move(self, mesh: Mesh) -> None:
         """Replace the dynamic mesh and gather the ambient light on its vertices."""
-        self.moving = layer = Layer(mesh)
+        self._moving = layer = Layer(mesh)
         start = layer.vertices + 0.006 * layer.normals
         rays = _about(layer.normals, _directions(AMBIENT_RAYS)).reshape(-1, 3)
         origins = np.repeat(start, AMBIENT_RAYS, 0)

@@ -32,6 +32,16 @@ class Frame:
     ids: Array
 
 
+@dataclass(frozen=True, slots=True)
+class _Still:
+    """Rays (centres first, then four sub-pixel sets) and what of the still scene they meet."""
+
+    origins: Array
+    directions: Array
+    hits: tuple[Array, Array, Array, Array]
+    surface: Surface
+
+
 class View:
     """One lens at one picture size. Rays of the centre and of the sub-pixels are solved once."""
 
@@ -63,7 +73,8 @@ class View:
         n = len(self.inside)
         self._index, self._stratum = np.tile(self.inside, 4), np.repeat(np.arange(4), n)
         self._stratum = (self._stratum + (hashed(self._index, 99) * 4).astype(np.int64)) % 4
-        self._still = self._lamp_points = None
+        self._still: _Still | None = None
+        self._lamp_points: list[Array] | None = None
         angle, r = 2 * np.pi * hashed(self._index, 5), np.sqrt((self._stratum + hashed(self._index, 6)) / 4)
         self._sphere = np.stack([r * np.cos(angle), r * np.sin(angle), np.sqrt(1 - r * r)], -1).astype(np.float32)
 
@@ -73,61 +84,56 @@ class View:
 
     def render(self, tracer: Tracer, world_from_camera: Array, *, static_camera: bool) -> Frame:
         """One picture; the pose is 4x4, OpenCV axes. A static camera must always be given the same pose."""
-        rotation = world_from_camera[:3, :3].astype(np.float32)
-        origin = world_from_camera[:3, 3].astype(np.float32)
         n = len(self.inside)
         if self._lamp_points is None:
             self._lamp_points = [tracer.lamp_point(g, self._index, self._stratum) for g in range(len(tracer.lamps))]
-        if not static_camera or self._still is None:
-            directions = self._rays.reshape(-1, 3) @ rotation.T
-            origins = np.repeat(origin[None], len(directions), 0)
-            hits = tracer.static.nearest(origins, directions)
-            surface = tracer.surface(
-                tracer.static,
-                tuple(np.maximum(h[n:], 0) for h in hits),
-                origins[n:],
-                directions[n:],
-                self._lamp_points,
-                self._pixel_rad / 2,
-            )
-            self._still = (origins, directions, hits, surface)
-        origins, directions, hits, back = self._still
-        moving = _nearest_moving(tracer, origins, directions)
-        in_front = moving[1] < hits[1]
+        if self._still is None or not static_camera:
+            self._still = self._look_at_still(tracer, world_from_camera, self._lamp_points)
+        still, back = self._still, self._still.surface
+        moving = _nearest_moving(tracer, still.origins, still.directions)
+        in_front = moving[1] < still.hits[1]
         sub = np.flatnonzero(in_front[n:])
         seen = np.stack([*back.lit, np.ones(4 * n, np.float32)], -1)
         self._shadows(tracer, back, np.flatnonzero(~in_front[n:]), seen)
-        side = back.side
+        gleam, side = np.stack(back.gleam, -1), back.side
+        front: Surface | None = None
         if len(sub):
             front = tracer.surface(
                 tracer.moving,
                 tuple(h[n:][sub] for h in moving),
-                origins[n:][sub],
-                directions[n:][sub],
-                [p[sub] for p in self._lamp_points],
+                still.origins[n:][sub],
+                still.directions[n:][sub],
+                [points[sub] for points in self._lamp_points],
                 self._pixel_rad / 2,
             )
             own = np.stack([*front.lit, np.ones(len(sub), np.float32)], -1)
             self._shadows(tracer, front, np.arange(len(sub)), own, contact=False)
-            seen[sub], side = own, side.copy()
-            side[sub] = front.side
-        gleam = np.stack(back.gleam, -1)
-        if len(sub):
-            gleam[sub] = np.stack(front.gleam, -1)
-        seen = np.hstack([seen, gleam * seen[:, :-1]]).reshape(4, n, -1).mean(0)
-        seen = np.tile(self._smooth(seen, side[:n]), (4, 1))
-        light = _radiance(back, seen)
-        if len(sub):
-            light[sub] = _radiance(front, seen[sub])
+            side = side.copy()
+            seen[sub], side[sub], gleam[sub] = own, front.side, np.stack(front.gleam, -1)
+        shares = np.hstack([seen, gleam * seen[:, :-1]]).reshape(4, n, -1).mean(0)
+        shares = np.tile(self._smooth(shares, side[:n]), (4, 1))
+        light = _radiance(back, shares)
+        if front is not None:
+            light[sub] = _radiance(front, shares[sub])
         ahead = in_front[:n]
-        ids = np.where(ahead, tracer.moving.mesh.instance[moving[0][:n]], tracer.static.mesh.instance[hits[0][:n]])
-        distance = np.where(ahead, moving[1][:n], hits[1][:n])
+        ids = np.where(ahead, tracer.moving.mesh.instance[moving[0][:n]], tracer.static.mesh.instance[still.hits[0][:n]])
+        distance = np.where(ahead, moving[1][:n], still.hits[1][:n])
         hit = distance < FAR_M
         return Frame(
             self._fill(np.minimum(light, 4.0).reshape(4, n, 3).mean(0)),
             self._fill(np.where(hit, distance * self._rays[0, :, 2], 0)),
             self._fill(np.where(hit, ids, 0).astype(np.int16)),
         )
+
+    def _look_at_still(self, tracer: Tracer, world_from_camera: Array, lamp_points: list[Array]) -> _Still:
+        """Rays of a pose and what they meet of the still scene, shaded."""
+        n = len(self.inside)
+        directions = self._rays.reshape(-1, 3) @ world_from_camera[:3, :3].astype(np.float32).T
+        origins = np.repeat(world_from_camera[None, :3, 3].astype(np.float32), len(directions), 0)
+        hits = tracer.static.nearest(origins, directions)
+        first = tuple(np.maximum(h[n:], 0) for h in hits)
+        surface = tracer.surface(tracer.static, first, origins[n:], directions[n:], lamp_points, self._pixel_rad / 2)
+        return _Still(origins, directions, hits, surface)
 
     def _shadows(self, tracer: Tracer, surface: Surface, wanted: Array, seen: Array, *, contact: bool = True) -> None:
         """Multiply into seen [n, groups + 1] what moving things take from the lamps and (last column) from the ambient."""

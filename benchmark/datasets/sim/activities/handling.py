@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypedDict
 
 import numpy as np
 
@@ -11,6 +12,14 @@ from ..script import Spot, Vector
 from .toolwork import PAN_YAW, steady
 
 Perform = Callable[[float], float]
+
+
+class Closing(TypedDict):
+    """How a hand closes: curl of the fingers, radius of what is held (metres)."""
+
+    curl: float
+    radius: float
+
 
 MOVABLE = {
     "kitchen": ("cup", "jar", "fruit", "bottle", "bowl"),
@@ -33,7 +42,7 @@ HOLDS: dict[str, tuple[float, float, float, tuple[float, float]]] = {
 _USUAL_HOLD = (0.055, 0.037, 0.85, (0.0, 0.0))
 
 
-def reach(spot: Spot, side: float, index: int, t: float) -> tuple[Vector, dict[str, float]]:
+def reach(spot: Spot, side: float, index: int, t: float) -> tuple[Vector, Closing]:
     """Go to a thing and close the hand at t + 0.75; returns the grip point and the hand's closing."""
     prop = spot.script.props[index]
     height, radius, curl, gap = HOLDS.get(prop.kind, _USUAL_HOLD)
@@ -41,7 +50,7 @@ def reach(spot: Spot, side: float, index: int, t: float) -> tuple[Vector, dict[s
     at = (x + gap[0] * side, y + gap[1], z + height)
     spot.key(side, t + 0.5, (at[0] + 0.06 * side, at[1] - 0.06, at[2] + 0.04), curl=0.3, radius=0.05)
     spot.key(side, t + 0.75, at, curl=curl, radius=radius)
-    return at, {"curl": curl, "radius": radius}
+    return at, Closing(curl=curl, radius=radius)
 
 
 def leave(spot: Spot, side: float, t: float, at: Vector) -> None:
@@ -63,7 +72,7 @@ def move(spot: Spot) -> Perform:
         (x0, y0), (x1, y1) = (home, away) if trips[0] % 2 == 0 else (away, home)
         trips[0] += 1
         height, radius, curl, gap = HOLDS.get(what, _USUAL_HOLD)
-        closed = {"curl": curl, "radius": radius}
+        closed = Closing(curl=curl, radius=radius)
         z, gx, gy = height, gap[0] * side, gap[1]
         spot.key(side, begin + 0.5, (x0 + gx + 0.06 * side, y0 + gy - 0.06, z + 0.04), curl=0.3, radius=0.05)
         spot.key(side, begin + 0.75, (x0 + gx, y0 + gy, z), **closed)
@@ -217,7 +226,7 @@ def stack(spot: Spot) -> Perform:
     def perform(t: float) -> float:
         begin = spot.begin(t, LEFT)
         z, radius, curl, (gx, gy) = HOLDS[kind]
-        closed = {"curl": curl, "radius": radius}
+        closed = Closing(curl=curl, radius=radius)
         ends = [(0.17 + gx, 0.3 + gy, z), (-0.14 + gx, 0.32 + gy, z + height)]
         a, b = reversed(ends) if piled[0] else ends
         piled[0] = not piled[0]

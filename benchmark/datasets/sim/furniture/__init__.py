@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from numpy.random import Generator
 
-from . import storage, tables, walls
+from . import loose, storage, tables, walls
 from .finishes import Finishes, Piece
 
 Maker = Callable[[float, float, float, Generator, Finishes], Piece]
@@ -34,6 +34,16 @@ FURNITURE: dict[str, Maker] = {
     "whiteboard": walls.whiteboard,
     "window": walls.window,
     "door": walls.door,
+    "bag": loose.bag,
+    "bin": loose.bin_,
+    "stool": loose.stool,
+    "crate": loose.crate,
+    "papers": loose.papers,
+    "shoes": loose.shoes,
+    "cable": loose.cable,
+    "wall_shelf": loose.wall_shelf,
+    "clock": loose.clock,
+    "duct": loose.duct,
 }
 ALONG_WALLS = {  # kind: low things (may carry something above) and tall things: (name, (width range), depth, height)
     "kitchen": (
@@ -70,3 +80,22 @@ ABOVE = {
     "living room": ("picture",),
     "lab": ("upper", "whiteboard", "notice"),
 }
+HIGH = {
+    "kitchen": ("wall_shelf", "clock", "wall_shelf"),
+    "workshop": ("wall_shelf", "duct", "wall_shelf", "clock"),
+    "office": ("wall_shelf", "clock", "duct"),
+    "living room": ("wall_shelf", "wall_shelf", "clock"),
+    "lab": ("wall_shelf", "duct", "clock"),
+}
+"""What hangs above eye level."""
+LOOSE: tuple[tuple[str, tuple[float, float, float]], ...] = (
+    ("bag", (0.42, 0.26, 0.3)),
+    ("bin", (0.3, 0.3, 0.36)),
+    ("stool", (0.36, 0.36, 0.46)),
+    ("crate", (0.46, 0.34, 0.3)),
+    ("papers", (0.5, 0.4, 0.01)),
+    ("shoes", (0.26, 0.3, 0.1)),
+    ("cable", (0.9, 0.4, 0.02)),
+    ("boxes", (0.45, 0.4, 0.6)),
+)
+"""What stands and lies on floors: kind and size."""

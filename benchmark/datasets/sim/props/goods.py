@@ -88,7 +88,7 @@ def plant(rng: Generator) -> Model:
         parts.append(
             (
                 tube(
-                    [(0, 0, 0.1), tip * (0.5, 0.5, 0.8), tip],
+                    np.array([(0, 0, 0.1), tip * (0.5, 0.5, 0.8), tip]),
                     [(0.004, 0.004), (0.03, 0.004), (0.006, 0.003)],
                     (-np.sin(yaw), np.cos(yaw), 0.1),
                     segments=6,
