@@ -66,15 +66,16 @@ class SimDataset:
                 orders.append(order)
         if orders:
             self._list([order.take for order in orders])
+            self._reader = None
             render_orders(orders, self.root, canvas, workers=workers, progress=progress)
 
     def clip(self, row: Row, canvas: Canvas) -> Clip:
         """The clip on a canvas. A window of which nothing is rendered yet is rendered now; further views when they are read."""
         take = take_of(row)
         files = WindowFiles.of(self.root, take.name, row.first_frame, canvas)
+        self._render(row, canvas, ())
         if not files.holds(row.exo_cam) and not files.holds(ARIA):
             self._render(row, canvas, (row.exo_cam, ARIA))
-        self._render(row, canvas, ())
         read = self._read(take)
         clip = read.clip(row, canvas)
         missing = {key: why for key, why in clip.missing.items() if key in {Input.EGO_CAMERA, Input.EGO_PRIOR}}
@@ -155,10 +156,11 @@ class SimDataset:
         """What of these cameras is not rendered; an order without cameras where only the take's files are missing."""
         take = take_of(row)
         files = WindowFiles.of(self.root, take.name, row.first_frame, canvas)
-        lacking = tuple(camera for camera in cameras if not files.holds(camera))
-        if not lacking and files.body.is_file() and layout.pose_file(self.root, take).is_file():
+        stale = files.digest() not in {None, catalogue.window_digest(take, row.first_frame, canvas)}
+        lacking = tuple(camera for camera in cameras if stale or not files.holds(camera))
+        if not stale and not lacking and files.body.is_file() and layout.pose_file(self.root, take).is_file():
             return None
-        return Order(take=take, first=row.first_frame, cameras=lacking)
+        return Order(take=take, first=row.first_frame, cameras=lacking, stale=stale)
 
     def _render(self, row: Row, canvas: Canvas, cameras: Sequence[str]) -> None:
         """Render what is missing of these cameras here and now."""
@@ -168,6 +170,8 @@ class SimDataset:
 
             self._list([order.take])
             Studio(self.root, canvas).make(order)
+            if order.stale:
+                self._reader = None
 
     def _list(self, takes: Sequence[TakeId]) -> None:
         new = [take for take in takes if take not in self._listed]

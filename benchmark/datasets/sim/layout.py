@@ -78,6 +78,18 @@ class WindowFiles:
     def names(self) -> Path:
         return self.truth / "about.json"
 
+    def digest(self) -> str | None:
+        """Identity of the scene that the files were rendered from; None where there are none."""
+        try:
+            return str(json.loads(self.about.read_bytes())["digest"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def clear(self) -> None:
+        """Remove every view, videos first: nothing half-removed is taken for whole."""
+        for path in (*self.folder.glob("*.mp4"), self.about, *(self.truth / str(self.height)).glob("*")):
+            path.unlink(missing_ok=True)
+
     def holds(self, camera: str) -> bool:
         """Whether a view is rendered whole: its video is written last."""
         return self.video(camera).is_file() and self.maps(camera).is_file()

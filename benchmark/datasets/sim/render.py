@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,16 +27,16 @@ CRF = 11
 """H.264 quality of the cut windows: about 45 dB; footage, not a codec test."""
 NOISE = {"exo": 0.05, "ego": 0.09}
 _WORLDS_KEPT = 1
-_ENCODER_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What to make of one window: which cameras."""
+    """What to make of one window: which cameras. stale: what is there was rendered from another scene and goes."""
 
     take: TakeId
     first: int
     cameras: tuple[str, ...]
+    stale: bool = False
 
 
 @dataclass(slots=True)
@@ -69,9 +68,9 @@ class Studio:
             self._worlds[take] = World(catalogue.plan_of(take), catalogue.script_of(take))
         return self._worlds[take]
 
-    def make_take(self, take: TakeId) -> None:
+    def make_take(self, take: TakeId, *, afresh: bool = False) -> None:
         """Write a take's calibration and poses where they are not there yet."""
-        if layout.pose_file(self.root, take).is_file():
+        if layout.pose_file(self.root, take).is_file() and not afresh:
             return
         world = self.world(take)
         poses = np.stack([world.ego_pose(i / FPS) for i in range(catalogue.TAKE_FRAMES)])
@@ -79,8 +78,10 @@ class Studio:
 
     def make(self, order: Order) -> None:
         """Render and write the ordered views of one window; views that are there already are made again with equal bytes."""
-        self.make_take(order.take)
         files = WindowFiles.of(self.root, order.take.name, order.first, self.canvas)
+        if order.stale:
+            files.clear()
+        self.make_take(order.take, afresh=order.stale)
         world = self.world(order.take)
         self._write_about(files, order, world)
         reels = self._film(world, order)
@@ -91,7 +92,7 @@ class Studio:
                 truth.write_json(files.caption(camera), truth.Said(caption=caption(world, begin, end, ids)))
             truth.write_maps(files.maps(camera), depth, ids)
             pictures = reel.pictures
-            atomic_file(files.video(camera), lambda aside, p=pictures: _encode(aside, p, fps=self.canvas.fps))
+            atomic_file(files.video(camera), lambda aside, p=pictures: write_h264(aside, p, fps=self.canvas.fps, crf=CRF))
 
     def _write_about(self, files: WindowFiles, order: Order, world: World) -> None:
         canvas = self.canvas
@@ -140,22 +141,6 @@ class Studio:
             height = self.canvas.exo_size[0]
             self._exo_views[key] = View(exo_lens(focal, height), height, exo_width(height), circle=False)
         return self._exo_views[key]
-
-
-def _encode(path: Path, pictures: Sequence[Array], *, fps: float) -> None:
-    """H.264 whose bytes depend on the pictures only.
-
-    The encoder was measured to give other bytes for equal pictures about once in a hundred runs on a busy machine (widths
-    that are not a multiple of 16; one thread, no random source known). So a result counts once it came out twice.
-    """
-    seen: set[str] = set()
-    for _ in range(_ENCODER_TRIES):
-        write_h264(path, pictures, fps=fps, crf=CRF)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        if digest in seen:
-            return
-        seen.add(digest)
-    raise RuntimeError(f"{path}: {_ENCODER_TRIES} encodings of equal pictures all differ")
 
 
 def orders_of_takes(orders: Sequence[Order]) -> list[list[Order]]:

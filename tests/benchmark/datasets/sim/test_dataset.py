@@ -110,6 +110,18 @@ def test_a_window_that_lost_a_file_is_made_again_with_the_same_bytes(row: Row, s
     part.unlink()
 
 
+def test_a_window_of_another_scene_is_rendered_again(row: Row, sim: SimDataset) -> None:
+    about, video = next(sim.root.rglob("window.json")), next(sim.root.rglob("aria01_214-1.mp4"))
+    right, before = about.read_bytes(), video.read_bytes()
+    about.write_bytes(right.replace(b'"digest":"', b'"digest":"x'))
+    video.write_bytes(b"pixels of an older version")
+    clip = sim.clip(row, MINI)
+    assert clip.truth is not None
+    assert clip.truth.video.read([0]).shape == (1, 128, 128, 3)
+    assert about.read_bytes() == right
+    assert video.read_bytes() == before
+
+
 def test_a_method_gets_depth_masks_and_body_pose_by_its_needs(clip: Clip) -> None:
     needs = frozenset({Input.EXO_VIDEO, Input.DEPTH, Input.BODY_POSE, Input.EGO_CAMERA})
     inputs = inputs_for(clip, needs=needs, exo_views=4)
