@@ -37,7 +37,8 @@ def find_pairs(clip: Clip, moving: Sequence[int], frames: Sequence[int], *, exac
     """Static co-visible pairs.
 
     exact: depth read between the four exo pixels around the place, on smooth surfaces; else place and depth of the
-    nearest exo pixel, as a splat does."""
+    nearest exo pixel, as a splat does.
+    """
     found: list[tuple[Array, Array, Array]] = []
     for frame in frames:
         found.append(_pairs_of_frame(clip.exo[0], _truth(clip), moving, frame, exact=exact))

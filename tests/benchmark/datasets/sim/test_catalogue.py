@@ -85,14 +85,14 @@ def test_a_digest_tells_windows_cameras_and_canvases_apart() -> None:
     other_camera = Row(
         **{**{f: getattr(a, f) for f in a.__struct_fields__}, "exo_cam": "cam04" if a.exo_cam != "cam04" else "cam03"}
     )
-    digests = {sim.digest(a, MINI), sim.digest(a, FULL), sim.digest(b, MINI), sim.digest(other_camera, MINI)}
+    digests = {sim.digests(a, MINI), sim.digests(a, FULL), sim.digests(b, MINI), sim.digests(other_camera, MINI)}
     assert len(digests) == 4
 
 
 def test_digests_do_not_depend_on_the_hash_seed() -> None:
     script = (
         "from benchmark.canvas import MINI; from benchmark.datasets.sim.dataset import SimDataset; s = SimDataset();"
-        "print([s.digest(r, MINI) for r in s.manifest('unseen').rows[:4]])"
+        "print([s.digests(r, MINI) for r in s.manifest('unseen').rows[:4]])"
     )
     seen = set()
     for seed in ("1", "2"):
