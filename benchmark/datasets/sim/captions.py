@@ -46,7 +46,8 @@ def caption(world: World, begin_s: float, end_s: float, exo_ids: Array) -> str:
     for words in world.take.words:
         if min(words.t1, end_s) - max(words.t0, begin_s) > LEAST_SECONDS:
             named = (phrase(i) for i in words.things)
-            parts.append(words.text.format(*named, surface=surface).replace(" with something", ""))
+            text = words.text.format(*named, surface=surface).replace(" with something", "")
+            parts.append(text.replace("from something into something", "something"))
     deeds = ", then ".join(dict.fromkeys(parts)) or "pauses"
     if deeds.startswith("walks"):
         return f"In {_with_article(world.place.kind)}, a person {deeds}."

@@ -17,7 +17,7 @@ from ...canvas import Canvas
 from ...clip import Clip, Input, Maps, View
 from ...splits.manifest import Manifest, Row, load_manifest
 from ...video import Video
-from ..dataset import Problem, Progress
+from ..dataset import ClipDigests, Problem, Progress
 from ..egoexo4d import EgoExo4D
 from . import catalogue, layout, truth
 from .catalogue import ARIA, NAME, TakeId, take_of
@@ -51,8 +51,9 @@ class SimDataset:
         """A split's rows; besides `splits()`, "train:<n>" gives n training clips, the first of which are `train`."""
         return embedded_manifest(split) if split in catalogue.SIZES else catalogue.make_split(split)
 
-    def digest(self, row: Row, canvas: Canvas) -> str:
-        return catalogue.clip_digest(row, canvas)
+    def digests(self, row: Row, canvas: Canvas) -> ClipDigests:
+        digest = catalogue.clip_digest(row, canvas)
+        return ClipDigests(inputs=digest, truth=digest)
 
     def prepare(self, rows: Sequence[Row], canvas: Canvas, *, needs: frozenset[Input], workers: int, progress: Progress) -> None:
         """Render what these rows lack of what `needs` asks for; views that are there are left alone."""

@@ -217,10 +217,11 @@ class Spot:
         tilt: Vector | None = None,
         curl: float | None = None,
         radius: float | None = None,
+        frame: Frame = "work",
     ) -> None:
-        """One hand key, as in `hand_key`."""
-        shifted = (at[0] + self.x, at[1], at[2])
-        self.script.hands[side].append(hand_key(side, t, shifted, grip, tilt=tilt, curl=curl, radius=radius))
+        """One hand key, as in `hand_key`; points of the body's frame are not shifted."""
+        at = (at[0] + self.x, at[1], at[2]) if frame == "work" else at
+        self.script.hands[side].append(hand_key(side, t, at, grip, tilt=tilt, curl=curl, radius=radius, frame=frame))
 
     def rest(self, side: float, t: float) -> None:
         """The hand lies on the surface at t."""

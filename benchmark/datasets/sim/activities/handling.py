@@ -8,7 +8,7 @@ from typing import TypedDict
 import numpy as np
 
 from ..actor import LEFT, RIGHT
-from ..script import Spot, Vector
+from ..script import Frame, Spot, Vector
 from .toolwork import PAN_YAW, steady
 
 Perform = Callable[[float], float]
@@ -139,11 +139,15 @@ def pour(spot: Spot) -> Perform:
     return perform
 
 
-def _lifted(spot: Spot, index: int, t: float, path: list[tuple[float, Vector, Vector | None]], side: float) -> float:
-    """Take a thing, carry it along [(seconds, grip point, tilt)], and put it back where it was; returns the end."""
+Path = list[tuple[float, Vector, Vector | None, Frame]]
+"""Where a hand goes: (seconds, grip point, tilt, frame of both)."""
+
+
+def _lifted(spot: Spot, index: int, t: float, path: Path, side: float) -> float:
+    """Take a thing, carry it along a path, and put it back where it was; returns the end."""
     at, closed = reach(spot, side, index, t)
-    for when, point, tilt in path:
-        spot.key(side, t + when, point, tilt=tilt, **closed)
+    for when, point, tilt, frame in path:
+        spot.key(side, t + when, point, tilt=tilt, frame=frame, **closed)
     put = t + path[-1][0] + 0.8
     spot.key(side, put, at, **closed)
     spot.grasp(index, t + 0.75, put, side)
@@ -159,13 +163,14 @@ def drink(spot: Spot) -> Perform:
 
     def perform(t: float) -> float:
         begin = spot.begin(t, -side)
-        mouth = 0.53 if not spot.script.seated else 0.47
-        sip = (0.05 * side, -0.03, mouth)
-        path = [
-            (1.3, (0.12 * side, 0.14, 0.3), None),
-            (1.9, sip, (-0.1, -0.35, 1.0)),
-            (2.8, (sip[0], sip[1], sip[2] + 0.02), (-0.1, -0.8, 1.0)),
-            (3.3, (0.1 * side, 0.1, 0.35), None),
+        script, k = spot.script, spot.script.look.scale
+        mouth = (0.56 if script.seated else 0.93 * k) + 0.55 * k - script.surface_m
+        sip = (0.04 * side, 0.23, mouth)
+        path: Path = [
+            (1.3, (0.12 * side, 0.14, 0.3), None, "work"),
+            (1.9, sip, (-0.1, -0.35, 1.0), "body"),
+            (2.8, (sip[0], sip[1], sip[2] + 0.02), (-0.1, -0.8, 1.0), "body"),
+            (3.3, (0.1 * side, 0.1, 0.35), None, "work"),
         ]
         put = _lifted(spot, cup, begin, path, side)
         spot.look(begin, (x, y, 0.05))
@@ -190,11 +195,11 @@ def shake(spot: Spot) -> Perform:
 
     def perform(t: float) -> float:
         begin = spot.begin(t, LEFT)
-        path = [
-            (1.4, (0.08, 0.14, 0.3), None),
-            (3.0, (0.08, 0.14, 0.3), None),
-            (3.6, (0.06, 0.2, 0.46), (0.2, 0.1, 1.0)),
-            (4.3, (0.04, 0.2, 0.47), (-0.3, 0.1, 1.0)),
+        path: Path = [
+            (1.4, (0.08, 0.14, 0.3), None, "work"),
+            (3.0, (0.08, 0.14, 0.3), None, "work"),
+            (3.6, (0.06, 0.2, 0.46), (0.2, 0.1, 1.0), "work"),
+            (4.3, (0.04, 0.2, 0.47), (-0.3, 0.1, 1.0), "work"),
         ]
         put = _lifted(spot, index, begin, path, RIGHT)
         spot.wave(RIGHT, begin + 1.3, begin + 3.1, "circle", (0.05, 0.02, 0.05), 2.1)
