@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,10 +51,13 @@ def answers_of_videos(folder: Path, *, name: str, crop: Crop) -> Answers:
     """Videos `<clip_id>.mp4` (or .mkv, .webm, .mov, .avi) as the predictions of a method called `name`."""
     if not folder.is_dir():
         raise UserError(f"--videos {folder}: no such folder")
+    if not name or not name.isprintable() or any(c in "/\\:" for c in name) or name.startswith("."):
+        raise UserError(f"--name {name!r}: it becomes a folder; use letters, digits, dashes")
     if name in load_registry().methods:
         raise UserError(f"--name {name}: a method of this name is installed; give the videos another name")
     spec = MethodSpec(id=name, target="", summary=f"videos made elsewhere, from {folder.name}", version="1", needs=frozenset())
 
+    @cache
     def extra_key(clip: str) -> str:
         path = video_of(folder, clip)
         return file_key(path) if path else "absent"
@@ -68,12 +72,22 @@ def answers_of_videos(folder: Path, *, name: str, crop: Crop) -> Answers:
 
 
 def video_of(folder: Path, clip: str) -> Path | None:
-    """The clip's file in a folder of videos, if it is there."""
+    """The clip's file in a folder of videos, if it is there; of several the first in the order of SUFFIXES, lossless first."""
     for suffix in SUFFIXES:
-        path = folder / f"{clip}{suffix}"
-        if path.is_file():
-            return path
+        for path in (folder / f"{clip}{suffix}", folder / f"{clip}{suffix.upper()}"):
+            if path.is_file():
+                return path
     return None
+
+
+def check_names(folder: Path, clips: Sequence[str]) -> list[str]:
+    """Video files of the folder that are named after no clip. Raises UserError where none is named after one."""
+    files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES]
+    unmatched = [path.name for path in files if path.stem not in set(clips)]
+    if len(unmatched) == len(files):
+        found = f"it holds {', '.join(unmatched[:3])}" if files else f"it holds no video ({', '.join(SUFFIXES)})"
+        raise UserError(f"--videos {folder}: no file is named after a clip of the split, such as {clips[0]}.mp4; {found}")
+    return unmatched
 
 
 class VideosMadeElsewhere:

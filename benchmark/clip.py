@@ -156,7 +156,7 @@ def inputs_for(clip: Clip, *, needs: frozenset[Input], exo_views: int = 1, privi
     reason = clip.undefined_for(needs)
     if reason is not None:
         raise Undefined(reason)
-    if len(clip.exo) < exo_views:
+    if Input.EXO_VIDEO in needs and len(clip.exo) < exo_views:
         raise Undefined(f"{exo_views} exo views are needed, the clip has {len(clip.exo)}")
     if privilege is not Privilege.NONE and clip.truth is None:
         raise Undefined(clip.missing.get(Input.TRUTH, "no ego truth"))

@@ -14,6 +14,10 @@ class StorageError(UserError):
     """The disk is full, read-only or gone: no clip's fault, so it ends the run. What was committed is intact."""
 
 
+class LoadError(UserError):
+    """A method cannot be loaded or fitted: it ends this method's run, whatever the clip; other methods go on."""
+
+
 class Undefined(Exception):
     """A result that does not exist for a stated reason (a pose or truth is missing): an outcome, not a failure."""
 

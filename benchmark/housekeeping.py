@@ -15,7 +15,7 @@ from .cache import cache_root
 from .errors import UserError
 from .registry import Registry, load_registry, options_from
 from .run_record import read_run_record
-from .store import Prediction, RunFolder, run_folders
+from .store import RunFolder, run_folders
 
 PART_AGE_S = 3600.0
 """A half-written file older than this has no living writer."""
@@ -71,7 +71,7 @@ def garbage(out: Path, *, stale: bool, cache: bool) -> Iterator[Garbage]:
         registry = load_registry()
         for folder in run_folders(out):
             changes = differences(folder, registry)
-            if changes:
+            if changes and read_run_record(folder) is not None:  # one that cannot be read is not known to be stale
                 holding = _holding(folder.path, "run")
                 yield Garbage(path=folder.path, why="; ".join(changes), bytes=holding.bytes)
     if cache and cache_root().is_dir():
@@ -129,7 +129,9 @@ def why(out: Path, key: str) -> list[Why]:
             whole = {**parts, "dataset": record.dataset, "split": record.split}
             found.append(Why(kind="run", key=folder.path.name, run=folder.path, clip=None, parts=whole, changed=changed))
         for path in sorted((folder.path / "clips").glob("*.json")):
-            prediction = msgspec.json.decode(path.read_bytes(), type=Prediction)
+            prediction = folder.prediction(path.stem)
+            if prediction is None:
+                continue
             if prediction.key.startswith(key):
                 whole = {**parts, "clip": prediction.clip_digest, "extra": prediction.extra, "pixels": prediction.pixels}
                 found.append(

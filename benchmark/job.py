@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from .answers import Answers, Crop, answers_of_method, answers_of_videos
 from .canvas import Canvas
 from .datasets.dataset import Dataset
 from .errors import UserError
+from .inputs import Privilege
 from .protocols.protocol import Protocol, load_protocol, score_key
 from .registry import train_subset
 from .run_record import read_run_record
@@ -57,6 +58,7 @@ class ClipPlan:
 
     row: Row
     clip_digest: str
+    truth_digest: str
     extra: str
     prediction_key: str
     cached: Prediction | None
@@ -90,7 +92,9 @@ class Job:
 
     def plan_clip(self, row: Row, overwrite: Overwrite) -> ClipPlan:
         """Look up one clip. Reads the store, decodes nothing."""
-        digest = self.dataset.digest(row, self.canvas)
+        digests = self.dataset.digests(row, self.canvas)
+        fair = self.answers.spec.privileged is Privilege.NONE
+        digest = digests.inputs if fair else content_key({"inputs": digests.inputs, "truth": digests.truth})
         extra = self.answers.extra_key(row.clip_id)
         key = self.identity.prediction_key(digest, extra)
         cached = self.folder.prediction(row.clip_id)
@@ -101,23 +105,27 @@ class Job:
         ):
             cached = None
         return ClipPlan(
-            row=row, clip_digest=digest, extra=extra, prediction_key=key, cached=cached,
-            unscored=() if cached is None else self.unscored(row.clip_id, cached),
-        )  # fmt: skip
+            row=row,
+            clip_digest=digest,
+            truth_digest=digests.truth,
+            extra=extra,
+            prediction_key=key,
+            cached=cached,
+            unscored=() if cached is None else self.unscored(row.clip_id, cached, digests.truth),
+        )
 
-    def score_keys(self, prediction: Prediction) -> dict[str, str]:
-        """Metric id to score key of a committed prediction; the clip's digest stands for its truth."""
+    def score_keys(self, prediction: Prediction, truth_digest: str) -> dict[str, str]:
+        """Metric id to score key of a committed prediction against this truth."""
         if prediction.pixels is None:
             return {}
         return {
-            spec.id: score_key(prediction.pixels, prediction.clip_digest, spec, parameters)
-            for spec, parameters in self.protocol.metrics
+            spec.id: score_key(prediction.pixels, truth_digest, spec, parameters) for spec, parameters in self.protocol.metrics
         }
 
-    def unscored(self, clip: str, prediction: Prediction) -> tuple[str, ...]:
+    def unscored(self, clip: str, prediction: Prediction, truth_digest: str) -> tuple[str, ...]:
         """The protocol's metrics that have no score for this prediction yet."""
         have = self.folder.scores(clip).metrics
-        wanted = self.score_keys(prediction)
+        wanted = self.score_keys(prediction, truth_digest)
         return tuple(metric for metric, key in wanted.items() if metric not in have or have[metric].key != key)
 
 
@@ -129,7 +137,8 @@ def open_job(config: JobConfig) -> Job:
     protocol = load_protocol(config.protocol or dataset.default_protocol)
     manifest = manifest_of(dataset, config.split)
     if config.videos is not None:
-        answers = answers_of_videos(config.videos, name=config.name or config.videos.name, crop=config.crop)
+        name = config.name if config.name is not None else config.videos.resolve().name
+        answers = answers_of_videos(config.videos, name=name, crop=config.crop)
     elif config.method is not None:
         answers = answers_of_method(config.method, preset=config.preset, settings=config.settings)
     else:
@@ -140,13 +149,14 @@ def open_job(config: JobConfig) -> Job:
 def make_job(config: JobConfig, *, dataset: Dataset, manifest: Manifest, protocol: Protocol, answers: Answers) -> Job:
     """A job from parts that are already open (for tests and notebooks)."""
     train = _train_rows(dataset, answers)
-    canvas = protocol.canvas
+    canvas, spec = protocol.canvas, answers.spec
     identity = Identity(
-        method=answers.spec.id,
-        version=answers.spec.version,
+        method=spec.id,
+        version=spec.version,
         source=answers.source,
         options=dict(answers.key_options),
-        fitted=content_key({"clips": [dataset.digest(row, canvas) for row in train]}) if train else "",
+        sees=[*sorted(spec.needs), f"{spec.exo_views} exo views", f"truth: {spec.privileged}"],
+        fitted=content_key({"clips": [astuple(dataset.digests(row, canvas)) for row in train]}) if train else "",
         seed=config.seed,
         canvas=repr(canvas),
     )
@@ -190,7 +200,11 @@ def changed_code(job: Job) -> str | None:
         if record is None or (record.split, record.protocol) != (job.manifest.split, job.protocol.name):
             continue
         before = msgspec.to_builtins(record.identity)
-        others += {name for name, value in now.items() if before[name] != value} == {"source"}
+        others += {name for name, value in now.items() if before[name] != value} in (
+            {"source"},
+            {"version"},
+            {"source", "version"},
+        )
     if not others:
         return None
     runs = "a run" if others == 1 else f"{others} runs"

@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import importlib
 import importlib.util
+import math
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -123,20 +124,23 @@ class MethodSpec:
 
         digest = hashlib.sha256()
         for name in sorted({package, *self.sources}):
-            for path in _python_files(name):
-                digest.update(f"{name}/{path.name}\0".encode() + path.read_bytes() + b"\0")
+            for inner, path in _python_files(name):
+                digest.update(f"{name}/{inner}\0".encode() + path.read_bytes() + b"\0")
         for number, named in enumerate(self.files):
             for inner, path in _all_files(Path(named)):
                 digest.update(f"{number}/{inner}\0".encode() + file_key(path).encode() + b"\0")
         return digest.hexdigest()[:16]
 
 
-def _python_files(module: str) -> list[Path]:
+def _python_files(module: str) -> list[tuple[str, Path]]:
+    """Paths inside the package, and the files; a module that is no package has one."""
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
         raise UserError(f"module {module!r} has no source file; name an importable one in the method's spec")
     origin = Path(spec.origin)
-    return sorted(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin]
+    if not spec.submodule_search_locations:
+        return [(origin.name, origin)]
+    return [(path.relative_to(origin.parent).as_posix(), path) for path in sorted(origin.parent.rglob("*.py"))]
 
 
 def _all_files(named: Path) -> list[tuple[str, Path]]:
@@ -194,7 +198,7 @@ def load_registry() -> Registry:
 def _spec_of(point: EntryPoint, package: str) -> MethodSpec | Broken:
     try:
         spec = point.load()
-    except Exception as error:  # a stranger's module may raise anything; it is listed, not fatal
+    except (Exception, SystemExit) as error:  # a stranger's module may raise anything; it is listed, not fatal
         return Broken(id=point.name, package=package, reason=f"{type(error).__name__}: {error}")
     if not isinstance(spec, MethodSpec):
         return Broken(id=point.name, package=package, reason=f"{point.value} is not a MethodSpec")
@@ -235,9 +239,15 @@ def options_from(spec: MethodSpec, *, preset: str | None, settings: Mapping[str,
     kinds = typing.get_type_hints(spec.options) if values else {}
     parts = {key: _comma_parts(value) if typing.get_origin(kinds[key]) is tuple else value for key, value in values.items()}
     try:
-        return msgspec.convert(parts, spec.options, strict=False)
+        options = msgspec.convert(parts, spec.options, strict=False)
     except msgspec.ValidationError as error:
         raise UserError(f"option of {spec.id}: {error}") from None
+    for key in known:
+        value = getattr(options, key)
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, float) and not math.isfinite(number):
+                raise UserError(f"option of {spec.id}: {key} is {number}; it must be a finite number")
+    return options
 
 
 def _comma_parts(value: str) -> list[str]:

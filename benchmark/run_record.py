@@ -36,7 +36,7 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Invocation(msgspec.Struct, frozen=True, kw_only=True):
-    """One call of the command on this run. errors: clip to reason."""
+    """One call of the command on this run. finished: False for one that was killed. errors: clip to reason."""
 
     argv: list[str]
     started: str
@@ -45,6 +45,7 @@ class Invocation(msgspec.Struct, frozen=True, kw_only=True):
     overwrite: str
     steps: list[str]
     environment: dict[str, Any]
+    finished: bool
     errors: dict[str, str]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from .clip import Input, Privilege
-from .errors import StorageError
+from .errors import LoadError, StorageError
 from .job import ClipPlan, Job, Overwrite, changed_code
 from .progress import progress, say
 from .provenance import environment
@@ -21,15 +20,19 @@ from .results import ClipRecord, ClipScore, Results, results_header, summarise, 
 from .run_record import KEPT_INVOCATIONS, Cost, Invocation, Passed, RunRecord, read_run_record, write_run_record
 from .run_record import SCHEMA as RECORD_SCHEMA
 from .splits.manifest import Row
-from .store import Prediction
+from .store import Prediction, Scores, run_folders
 from .work import Event, Steps, Worker, failed, start_worker, use_one_thread, work_in_process
+
+SHOWN_REASONS, SHOWN_CLIPS = 5, 8
+"""How much of what is undefined is told on the terminal; scores.jsonl has all of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a run would do: the selected clips, those to make and those to score only."""
+    """What a run would do: the selected clips, those that are not there, those to make, those to score only."""
 
     clips: tuple[ClipPlan, ...]
+    missing: tuple[ClipPlan, ...]
     to_generate: tuple[ClipPlan, ...]
     to_score: tuple[ClipPlan, ...]
 
@@ -40,30 +43,50 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """What a run did: clip to reason of those that failed, and the derived results."""
+    """What a run did: clip to reason of those that failed, clips that were to be scored but are not there, the results."""
 
     results: Results
     events: tuple[Event, ...]
     errors: dict[str, str] = field(default_factory=dict)
+    not_generated: tuple[str, ...] = ()
 
 
 def make_plan(job: Job, rows: Sequence[Row], *, steps: Steps, overwrite: Overwrite) -> Plan:
     """Look up every selected clip; decodes nothing and loads no model."""
-    clips = tuple(job.plan_clip(row, overwrite) for row in rows)
-    missing = tuple(plan for plan in clips if plan.cached is None) if steps.generate else ()
-    unscored = tuple(plan for plan in clips if plan.unscored) if steps.score else ()
-    return Plan(clips=clips, to_generate=missing, to_score=unscored)
+    clips = tuple(job.plan_clip(row, overwrite if steps.generate else Overwrite.NEVER) for row in rows)
+    missing = tuple(plan for plan in clips if plan.cached is None)
+    again = overwrite is Overwrite.ALWAYS and not steps.generate
+    unscored = tuple(plan for plan in clips if plan.cached is not None and (plan.unscored or again)) if steps.score else ()
+    return Plan(clips=clips, missing=missing, to_generate=missing if steps.generate else (), to_score=unscored)
 
 
 def describe(plan: Plan, steps: Steps) -> str:
     """One line: how many clips are there, to generate, to score."""
-    ready = len(plan.clips) - len(plan.to_generate) - len(plan.to_score)
-    parts = [f"{len(plan.clips)} clips", f"{ready} complete"]
-    if steps.generate:
-        parts.append(f"{len(plan.to_generate)} to generate")
+    ready = len(plan.clips) - len(plan.missing) - len(plan.to_score)
+    parts = [f"{len(plan.clips)} clip{'s' if len(plan.clips) != 1 else ''}", f"{ready} complete"]
+    parts.append(f"{len(plan.missing)} to generate" if steps.generate else f"{len(plan.missing)} not generated")
     if steps.score:
         parts.append(f"{len(plan.to_score)} to score only" if steps.generate else f"{len(plan.to_score)} to score")
     return ", ".join(parts)
+
+
+def adopt_predictions(job: Job, rows: Sequence[Row]) -> int:
+    """Take over what other runs of the method hold under the same keys (another protocol on the same canvas, a split that
+    grew). Returns how many."""
+    siblings = [folder for folder in run_folders(job.config.out) if folder.path.parents[2] == job.folder.path.parents[2]]
+    siblings = [folder for folder in siblings if folder.path != job.folder.path]
+    adopted = 0
+    for row in rows if siblings else ():
+        plan = job.plan_clip(row, Overwrite.NEVER)
+        for sibling in siblings if plan.cached is None else ():
+            record = sibling.prediction(row.clip_id)
+            if record is not None and record.key == plan.prediction_key:
+                with job.folder.claim(row.clip_id, wait=False) as mine:
+                    if mine:
+                        job.folder.adopt(row.clip_id, sibling)
+                        adopted += 1
+                break
+    return adopted
 
 
 def run_job(
@@ -76,26 +99,45 @@ def run_job(
     """
     began = time.time()
     changed = changed_code(job)
+    _probe_disk(job)
+    if overwrite is Overwrite.NEVER and steps.generate:
+        adopted = adopt_predictions(job, rows)
+        if adopted:
+            say(f"{job.title}: {adopted} predictions taken over from other runs with the same keys")
     plan = make_plan(job, rows, steps=steps, overwrite=overwrite)
     say(f"{job.title}: {describe(plan, steps)} -> {job.folder.path}")
     if changed:
         say(changed)
-    _probe_disk(job)
+    _write_record(job, began=began, workers=workers, overwrite=overwrite, steps=steps, errors=None)
+    _forget(job, plan, overwrite)
     events: list[Event] = []
     if not plan.idle:
         make_ready([(job, plan)], steps, workers)
         todo = [clip.row for clip in plan.clips if clip in plan.to_generate or clip in plan.to_score]
         with progress(job.title) as task:
-            for event in _work(job, todo, steps, overwrite, workers):
+            for event in _work(job, todo, steps, workers):
                 events.append(event)
                 task(len(events), len(todo), event.clip)
                 _tell(event)
     errors = {event.clip: event.reason for event in events if event.kind == "error"}
     _log_traces(job, events)
-    results, records = derive(job, errors)
+    results, records = derive(job)
     _write_record(job, began=began, workers=workers, overwrite=overwrite, steps=steps, errors=errors)
     _tell_undefined(records)
-    return RunReport(results=results, events=tuple(events), errors=errors)
+    not_there = () if steps.generate else tuple(clip.row.clip_id for clip in plan.missing)
+    return RunReport(results=results, events=tuple(events), errors=errors, not_generated=not_there)
+
+
+def _forget(job: Job, plan: Plan, overwrite: Overwrite) -> None:
+    """Take back what is to be made again before any of it is made: a failure or a kill must not leave the old beside the new."""
+    if overwrite is Overwrite.NEVER:
+        return
+    for clip in plan.to_generate:
+        with job.folder.claim(clip.row.clip_id, wait=True):
+            job.folder.forget(clip.row.clip_id)
+    for clip in plan.to_score if overwrite is Overwrite.ALWAYS else ():
+        with job.folder.claim(clip.row.clip_id, wait=True):
+            job.folder.commit_scores(clip.row.clip_id, Scores(metrics={}))
 
 
 def _probe_disk(job: Job) -> None:
@@ -133,19 +175,19 @@ def _inputs_wanted(job: Job, plan: Plan, steps: Steps) -> Iterator[tuple[Row, fr
             yield row, spec.fit.needs
 
 
-def _work(job: Job, rows: Sequence[Row], steps: Steps, overwrite: Overwrite, workers: int) -> Iterator[Event]:
+def _work(job: Job, rows: Sequence[Row], steps: Steps, workers: int) -> Iterator[Event]:
     if workers == 1 or len(rows) == 1:
         use_one_thread()
-        worker = Worker(job, steps, overwrite, say)
+        worker = Worker(job, steps, say)
         try:
             yield from worker.work(rows)
         finally:
             worker.close()
     else:
-        yield from _work_in_processes(job, rows, steps, overwrite, workers)
+        yield from _work_in_processes(job, rows, steps, workers)
 
 
-def _work_in_processes(job: Job, rows: Sequence[Row], steps: Steps, overwrite: Overwrite, workers: int) -> Iterator[Event]:
+def _work_in_processes(job: Job, rows: Sequence[Row], steps: Steps, workers: int) -> Iterator[Event]:
     """One portion a clip; a worker that dies (out of memory, a crash in native code) costs its clip only."""
     import multiprocessing
 
@@ -154,7 +196,7 @@ def _work_in_processes(job: Job, rows: Sequence[Row], steps: Steps, overwrite: O
     pool: Any = ProcessPool(
         max_workers=min(workers, len(rows)),
         initializer=start_worker,
-        initargs=[job.config, steps, overwrite],
+        initargs=[job.config, steps],
         context=cast(Any, multiprocessing.get_context("spawn")),
     )
     try:
@@ -166,7 +208,7 @@ def _work_in_processes(job: Job, rows: Sequence[Row], steps: Steps, overwrite: O
             elif isinstance(error, ProcessExpired):
                 reason = f"its worker process died ({_how(error.exitcode)}); the other clips went on"
                 yield Event(clip=row.clip_id, kind="error", reason=reason)
-            elif isinstance(error, StorageError) or not isinstance(error, Exception):
+            elif isinstance(error, StorageError | LoadError) or not isinstance(error, Exception):
                 raise error
             else:
                 yield failed(row.clip_id, error)
@@ -194,38 +236,50 @@ def _tell(event: Event) -> None:
 
 
 def _tell_undefined(records: Sequence[ClipRecord]) -> None:
-    """The commonest reasons why clips, or their scores, are undefined."""
-    reasons: Counter[str] = Counter()
+    """Why clips, or their scores, are undefined: the commonest reasons with the clips that they hold for."""
+    clips: dict[str, list[str]] = {}
     for record in records:
-        own = {record.reason, *(score.undefined for score in record.scores.values())} - {None}
-        reasons.update(str(reason) for reason in own)
-    for reason, count in reasons.most_common(5):
-        say(f"  undefined for {count} clip{'s' if count > 1 else ''}: {reason}")
+        for reason in {record.reason, *(score.undefined for score in record.scores.values())} - {None}:
+            clips.setdefault(str(reason).replace(record.clip, "<clip>"), []).append(record.clip)
+    ordered = sorted(clips.items(), key=lambda item: -len(item[1]))
+    for reason, names in ordered[:SHOWN_REASONS]:
+        more = f", and {len(names) - SHOWN_CLIPS} more" if len(names) > SHOWN_CLIPS else ""
+        count = f"{len(names)} clip{'s' if len(names) != 1 else ''}"
+        say(f"  undefined for {count}: {reason} ({', '.join(names[:SHOWN_CLIPS])}{more})")
+    if len(ordered) > SHOWN_REASONS:
+        say(f"  and {len(ordered) - SHOWN_REASONS} more reasons: see scores.jsonl")
 
 
-def derive(job: Job, errors: dict[str, str]) -> tuple[Results, list[ClipRecord]]:
+def derive(job: Job) -> tuple[Results, list[ClipRecord]]:
     """scores.jsonl and results.json from what is committed for the whole split; equal stores give equal bytes."""
     with job.folder.claim("finish", wait=True):
-        records = [record for row in job.manifest.rows if (record := _record(job, row)) is not None]
+        plans = [job.plan_clip(row, Overwrite.NEVER) for row in job.manifest.rows]
+        found = {plan.row.clip_id: _record(job, plan) for plan in plans}
+        records = [record for record in found.values() if record is not None]
+        n_errors = sum(found[plan.row.clip_id] is None and _failed_before(job, plan) for plan in plans)
         header = results_header(
             spec=job.answers.spec, identity=job.identity, manifest=job.manifest, protocol=job.protocol, seed=job.config.seed
         )
-        failed_clips = set(errors) - {record.clip for record in records}
-        results = summarise(records, n_errors=len(failed_clips), header=header, protocol=job.protocol)
+        results = summarise(records, n_errors=n_errors, header=header, protocol=job.protocol)
         write_records(job.folder.path / "scores.jsonl", records)
         write_results(job.folder.path / "results.json", results)
     return results, records
 
 
-def _record(job: Job, row: Row) -> ClipRecord | None:
-    """The clip's line of scores.jsonl; None where it was not attempted, failed, or was made by other inputs."""
-    prediction = job.plan_clip(row, Overwrite.NEVER).cached
+def _failed_before(job: Job, plan: ClipPlan) -> bool:
+    failure = job.folder.failure(plan.row.clip_id)
+    return failure is not None and failure.key == plan.prediction_key
+
+
+def _record(job: Job, plan: ClipPlan) -> ClipRecord | None:
+    """The clip's line of scores.jsonl; None where it was not attempted, failed, or was made of other inputs."""
+    row, prediction = plan.row, plan.cached
     if prediction is None:
         return None
     base: dict[str, Any] = {"clip": row.clip_id, "cluster": row.cluster, "place": row.place}
     if prediction.outcome == "undefined":
         return ClipRecord(**base, outcome="undefined", reason=prediction.reason, prediction=None, scores={})
-    keys = job.score_keys(prediction)
+    keys = job.score_keys(prediction, plan.truth_digest)
     have = job.folder.scores(row.clip_id).metrics
     scores = {
         metric: ClipScore(value=have[metric].value, undefined=have[metric].undefined, notes=have[metric].notes)
@@ -245,7 +299,9 @@ def _log_traces(job: Job, events: Sequence[Event]) -> None:
         say(f"  tracebacks: {path}")
 
 
-def _write_record(job: Job, *, began: float, workers: int, overwrite: Overwrite, steps: Steps, errors: dict[str, str]) -> None:
+def _write_record(
+    job: Job, *, began: float, workers: int, overwrite: Overwrite, steps: Steps, errors: dict[str, str] | None
+) -> None:
     now = Invocation(
         argv=sys.argv,
         started=datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
@@ -254,7 +310,8 @@ def _write_record(job: Job, *, began: float, workers: int, overwrite: Overwrite,
         overwrite=str(overwrite),
         steps=[name for name in ("generate", "score") if getattr(steps, name)],
         environment=environment(),
-        errors=errors,
+        finished=errors is not None,
+        errors=errors or {},
     )
     config = job.config
     with job.folder.claim("finish", wait=True):
@@ -271,9 +328,15 @@ def _write_record(job: Job, *, began: float, workers: int, overwrite: Overwrite,
             ),
             identity=job.identity,
             clips=costs,
-            invocations=[*(before.invocations if before else []), now][-KEPT_INVOCATIONS:],
+            invocations=[*_earlier(before, now), now][-KEPT_INVOCATIONS:],
         )
         write_run_record(job.folder, record)
+
+
+def _earlier(before: RunRecord | None, now: Invocation) -> list[Invocation]:
+    """Those before this one; the line that it wrote at its own start is replaced."""
+    earlier = before.invocations if before else []
+    return [call for call in earlier if call.finished or (call.started, call.argv) != (now.started, now.argv)]
 
 
 def _cost(record: Prediction) -> Cost:

@@ -4,6 +4,7 @@
         videos/<clip>.mkv        predictions, lossless
         clips/<clip>.json        one a clip: the prediction's key, outcome, pixels, seconds, peak memory
         scores/<clip>.json       one a clip: every metric's value and per-frame curve, by score key
+        failed/<clip>.json       the last attempt ended in an error: its key and reason; gone with the next success
         scores.jsonl results.json table.txt   derived; equal runs are equal bytes
         run.json                 everything about how it was made: times, versions, devices
         .locks/                  who works on which clip; no part of the result
@@ -16,6 +17,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,13 +43,15 @@ def content_key(parts: Mapping[str, Any]) -> str:
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """All that decides the pixels of a run's predictions, but for the clips themselves.
 
-    source: digest of the method's code. fitted: digest of what `fit` saw. canvas: its name and numbers.
+    source: digest of the method's code. sees: what it is given, how it may see truth. fitted: digest of what `fit` saw.
+    canvas: its name and numbers.
     """
 
     method: str
     version: str
     source: str
     options: dict[str, Any]
+    sees: list[str]
     fitted: str
     seed: int
     canvas: str
@@ -64,7 +69,8 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     """clips/<clip>.json: what came of generating one clip.
 
     outcome "done" has pixels (digest of the decoded frames); "undefined" has a reason. notes: what was changed on the way
-    in (videos made elsewhere). clip_digest and extra are kept so that `store why` can tell what a key was made of.
+    in (videos made elsewhere). clip_digest (of what the method was given) and extra are kept so that `store why` can tell
+    what a key was made of.
     """
 
     key: str
@@ -95,6 +101,13 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, Score]
 
 
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """failed/<clip>.json: an attempt with this prediction key went wrong. Counted in results, never a result, tried again."""
+
+    key: str
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class RunFolder:
     """One run's files. Clip ids are checked before they become file names."""
@@ -109,6 +122,9 @@ class RunFolder:
 
     def _scores(self, clip: str) -> Path:
         return self.path / "scores" / f"{_file_name(clip)}.json"
+
+    def _failure(self, clip: str) -> Path:
+        return self.path / "failed" / f"{_file_name(clip)}.json"
 
     def prediction(self, clip: str) -> Prediction | None:
         """The committed prediction, or None; one whose video has gone counts as none."""
@@ -126,10 +142,34 @@ class RunFolder:
         if frames is not None:
             atomic_file(self.video(clip), lambda aside: write_lossless(aside, frames, fps=fps))
         self.write(self._prediction(clip), msgspec.json.encode(record, order="deterministic"))
+        self._failure(clip).unlink(missing_ok=True)
 
     def commit_scores(self, clip: str, scores: Scores) -> None:
         """Replace the clip's scores."""
         self.write(self._scores(clip), msgspec.json.encode(scores, order="deterministic"))
+        self._failure(clip).unlink(missing_ok=True)
+
+    def commit_failure(self, clip: str, failure: Failure) -> None:
+        """Remember that an attempt went wrong, until one goes well."""
+        self.write(self._failure(clip), msgspec.json.encode(failure))
+
+    def failure(self, clip: str) -> Failure | None:
+        """The last attempt's failure, or None."""
+        return _read(self._failure(clip), Failure)
+
+    def forget(self, clip: str) -> None:
+        """Take back a clip's prediction and scores, so that they are made again."""
+        for path in (self._prediction(clip), self._scores(clip)):
+            path.unlink(missing_ok=True)
+
+    def adopt(self, clip: str, other: RunFolder) -> None:
+        """Take over a prediction that another run of the same method has under the same key."""
+        record = other.prediction(clip)
+        if record is None:
+            return
+        if record.outcome == "done":
+            atomic_file(self.video(clip), lambda aside: _link_or_copy(other.video(clip), aside))
+        self.write(self._prediction(clip), msgspec.json.encode(record, order="deterministic"))
 
     def write(self, path: Path, data: bytes) -> None:
         """Atomically, ending in a newline."""
@@ -156,9 +196,16 @@ class RunFolder:
             lock.release()
 
 
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
+
+
 def _file_name(clip: str) -> str:
-    if not clip or clip.startswith(".") or any(c in clip for c in "/\\\0:") or len(clip.encode()) > 200:
-        raise UserError(f"clip id {clip!r} cannot be a file name: rename it in the manifest (no slash, colon or leading dot)")
+    if not clip or clip.startswith(".") or any(c in "/\\:" or not c.isprintable() for c in clip) or len(clip.encode()) > 200:
+        raise UserError(f"{clip!r} cannot be a file name: use another (no slash, colon, line break or leading dot)")
     return clip
 
 

@@ -6,6 +6,8 @@ loaded at the first clip that needs it, so a run that has everything loads nothi
 
 from __future__ import annotations
 
+import re
+import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -16,14 +18,17 @@ from typing import Literal
 
 from .cache import cache_root
 from .clip import Clip, ClipInputs, check_prediction, inputs_for
-from .errors import StorageError, Undefined, UserError
+from .errors import LoadError, StorageError, Undefined, UserError
 from .inputs import Input
 from .job import ClipPlan, Job, JobConfig, Overwrite, open_job
 from .provenance import MemoryMeter
 from .registry import Method
 from .splits.manifest import Row
-from .store import Identity, Prediction, Score, Scores
+from .store import Failure, Identity, Prediction, Score, Scores
 from .video import FileSource, Frames, Video, pixel_digest
+
+MAX_BATCH = 256
+"""Clips of one batch: each holds a lock, and so an open file, until the batch is done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,17 +55,26 @@ class Event:
 class Worker:
     """Works on the clips of one job; holds the method once it is loaded."""
 
-    def __init__(self, job: Job, steps: Steps, overwrite: Overwrite, say: Callable[[str], None] = lambda text: None) -> None:
-        self.job, self.steps, self.overwrite, self._say = job, steps, overwrite, say
+    def __init__(self, job: Job, steps: Steps, say: Callable[[str], None] = lambda text: None) -> None:
+        self.job, self.steps, self._say = job, steps, say
         self._method: Method | None = None
 
     def method(self) -> Method:
-        """The loaded and fitted method."""
+        """The loaded and fitted method. Raises LoadError where that goes wrong."""
         if self._method is None:
-            method = self.job.answers.make()
-            if self.job.train_rows:
-                self._say(f"fitting {self.job.answers.spec.id} on {len(self.job.train_rows)} clips of train")
-                method.fit([self.job.dataset.clip(row, self.job.canvas) for row in self.job.train_rows])  # type: ignore[attr-defined]
+            name = self.job.answers.spec.id
+            try:
+                method = self.job.answers.make()
+                if self.job.train_rows:
+                    self._say(f"fitting {name} on {len(self.job.train_rows)} clips of train")
+                    method.fit([self.job.dataset.clip(row, self.job.canvas) for row in self.job.train_rows])  # type: ignore[attr-defined]
+            except Terminated:
+                raise
+            except UserError as error:
+                raise LoadError(str(error)) from error
+            except (Exception, SystemExit) as error:
+                trace = "".join(traceback.format_exception(error))
+                raise LoadError(f"method {name!r} cannot be loaded: {type(error).__name__}: {error}\n{trace}") from error
             self._method = method
         return self._method
 
@@ -73,18 +87,22 @@ class Worker:
 
     @property
     def batch_size(self) -> int:
-        """Clips that the method takes at once; 0 is all of them."""
-        return int(getattr(self.method(), "batch_size", 1)) if hasattr(self.method(), "generate_batch") else 1
+        """Clips that the method takes at once; its 0, all of them, ends at MAX_BATCH."""
+        if not hasattr(self.method(), "generate_batch"):
+            return 1
+        return min(int(getattr(self.method(), "batch_size", 1)) or MAX_BATCH, MAX_BATCH)
 
     def work(self, rows: Sequence[Row]) -> Iterator[Event]:
         """Clips that another process holds are put off to the end, then waited for."""
         put_off: list[Row] = []
         pending = list(rows)
         while pending:
-            first = self.job.plan_clip(pending[0], self.overwrite)
+            first = self.job.plan_clip(pending[0], Overwrite.NEVER)
             size = self.batch_size if self.steps.generate and first.cached is None else 1
-            batch, pending = (pending, []) if size == 0 else (pending[:size], pending[size:])
+            batch, pending = pending[:size], pending[size:]
             yield from self._batch(batch, wait=False, put_off=put_off)
+        if put_off:
+            self._say(f"waiting for {len(put_off)} clips that another process has in work")
         for row in put_off:
             yield from self._batch([row], wait=True, put_off=[])
 
@@ -92,16 +110,19 @@ class Worker:
         with ExitStack() as claims:
             mine: list[ClipPlan] = []
             for row in rows:
-                if not claims.enter_context(self.job.folder.claim(row.clip_id, wait=wait)):
+                if claims.enter_context(self.job.folder.claim(row.clip_id, wait=wait)):
+                    mine.append(self.job.plan_clip(row, Overwrite.NEVER))
+                else:
                     put_off.append(row)
-                    continue
-                # What another process made while we waited is never made again, not even by --overwrite always.
-                mine.append(self.job.plan_clip(row, Overwrite.NEVER if wait else self.overwrite))
             missing = [plan for plan in mine if plan.cached is None]
             events = self._generate(missing) if missing and self.steps.generate else iter(())
             generated = {event.clip: event for event in events}
             for plan in mine:
-                yield self._score(plan, generated.get(plan.row.clip_id))
+                event = self._score(plan, generated.get(plan.row.clip_id))
+                if event.kind == "error":
+                    failure = Failure(key=plan.prediction_key, reason=self._portable(event.reason))
+                    self.job.folder.commit_failure(plan.row.clip_id, failure)
+                yield event
 
     def _generate(self, plans: Sequence[ClipPlan]) -> Iterator[Event]:
         asked: list[tuple[ClipPlan, ClipInputs]] = []
@@ -135,9 +156,9 @@ class Worker:
             return self._commit(plan, inputs, frames, time.perf_counter() - began, meter)
         except Undefined as reason:
             return self._commit_undefined(plan, str(reason))
-        except StorageError:
+        except (StorageError, LoadError, Terminated):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return failed(plan.row.clip_id, error)
 
     def _generate_batch(self, method: Method, asked: Sequence[tuple[ClipPlan, ClipInputs]]) -> Iterator[Event]:
@@ -152,9 +173,9 @@ class Worker:
                 plan, inputs = waiting.pop(clip)
                 share = (time.perf_counter() - began) / len(asked)
                 yield self._settle(plan, inputs, outcome, share, meter)
-        except StorageError:
+        except (StorageError, LoadError, Terminated):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             for clip in waiting:
                 yield failed(clip, error)
             return
@@ -170,9 +191,9 @@ class Worker:
             return failed(plan.row.clip_id, outcome)
         try:
             return self._commit(plan, inputs, outcome, seconds, meter)
-        except StorageError:
+        except (StorageError, LoadError, Terminated):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return failed(plan.row.clip_id, error)
 
     def _commit(self, plan: ClipPlan, inputs: ClipInputs, frames: Frames, seconds: float, meter: MemoryMeter) -> Event:
@@ -200,9 +221,10 @@ class Worker:
 
     def _portable(self, reason: str) -> str:
         """A stored reason names files within the data: equal runs on two machines must be equal bytes."""
-        data = self.job.config.data
-        for root in (str(Path(data).resolve()), data.rstrip("/"), str(cache_root())):
-            reason = reason.replace(f"{root}/", "")
+        data = Path(self.job.config.data)
+        roots = {str(data.resolve()), str(data), self.job.config.data.rstrip("/"), str(cache_root())} - {"", ".", "/"}
+        for root in sorted(roots, key=len, reverse=True):
+            reason = re.sub(rf"(?<![\w./-]){re.escape(root)}/", "", reason)
         return reason
 
     def _score(self, plan: ClipPlan, event: Event | None) -> Event:
@@ -216,20 +238,18 @@ class Worker:
         if record.outcome == "undefined":
             return event or Event(clip=clip, kind="undefined", reason=record.reason or "")
         try:
-            wanted = self.job.unscored(clip, record) if self.steps.score else ()
-            if self.overwrite is Overwrite.ALWAYS and self.steps.score:
-                wanted = tuple(self.job.score_keys(record))
+            wanted = self.job.unscored(clip, record, plan.truth_digest) if self.steps.score else ()
             if wanted:
                 self._commit_scores(plan, record, wanted)
-        except StorageError:
+        except (StorageError, LoadError, Terminated):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return failed(clip, error)
         return event or Event(clip=clip, kind="done")
 
     def _commit_scores(self, plan: ClipPlan, record: Prediction, wanted: Sequence[str]) -> None:
         job, clip_id = self.job, plan.row.clip_id
-        keys = job.score_keys(record)
+        keys = job.score_keys(record, plan.truth_digest)
         clip = job.dataset.clip(plan.row, job.canvas)
         scores = dict(job.folder.scores(clip_id).metrics)
         if clip.truth is None:
@@ -245,15 +265,22 @@ class Worker:
         job.folder.commit_scores(clip_id, Scores(metrics={metric: scores[metric] for metric in keys if metric in scores}))
 
     def _read_back(self, plan: ClipPlan, record: Prediction, *, n_frames: int) -> Frames:
-        path = self.job.folder.video(plan.row.clip_id)
-        source = FileSource(path, key=record.pixels)
-        frames = Video(source=source, indices=tuple(range(n_frames)), fps=self.job.canvas.fps).read()
+        """The committed pixels. What does not hold them any more is forgotten, so that the next run makes it again."""
+        clip = plan.row.clip_id
+        path = self.job.folder.video(clip)
+        video = Video(source=FileSource(path, key=record.pixels), indices=tuple(range(n_frames)), fps=self.job.canvas.fps)
+        try:
+            frames = video.read()
+        except UserError as error:
+            self.job.folder.forget(clip)
+            raise UserError(f"{error}; the record is dropped, run again to make the clip anew") from None
         if pixel_digest(frames) != record.pixels:
-            raise UserError(f"{path}: its pixels are not those that were committed; delete it and run again")
+            self.job.folder.forget(clip)
+            raise UserError(f"{path}: not the pixels that were committed; the record is dropped, run again to make the clip anew")
         return frames
 
 
-def failed(clip: str, error: Exception) -> Event:
+def failed(clip: str, error: BaseException) -> Event:
     """The event of a clip that went wrong: one line for the person, the traceback for the log."""
     text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
     return Event(clip=clip, kind="error", reason=text, trace="".join(traceback.format_exception(error)))
@@ -269,14 +296,26 @@ def use_one_thread() -> None:
 _worker: Worker | None = None
 
 
-def start_worker(config: JobConfig, steps: Steps, overwrite: Overwrite) -> None:
-    """Set up a worker process; Ctrl-C is the parent's to handle."""
-    import signal
+class Terminated(SystemExit):
+    """SIGTERM as an exception, so that programs and folders of a method are cleaned up on the way out."""
 
+
+def raise_on_sigterm() -> None:
+    """Let SIGTERM unwind the stack instead of ending the process at once."""
+
+    def unwind(number: int, frame: object) -> None:
+        raise Terminated(143)
+
+    signal.signal(signal.SIGTERM, unwind)
+
+
+def start_worker(config: JobConfig, steps: Steps) -> None:
+    """Set up a worker process; Ctrl-C is the parent's to handle, which then sends SIGTERM."""
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise_on_sigterm()
     use_one_thread()
-    _worker = Worker(open_job(config), steps, overwrite)
+    _worker = Worker(open_job(config), steps)
 
 
 def work_in_process(rows: Sequence[Row], identity: Identity) -> list[Event]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from .rows import Row
 
 COLUMNS = (
     "method", "version", "split", "protocol", "metric", "value", "low", "high", "n", "n_expected", "undefined", "errors",
-    "privileged", "control", "static", "partial", "seed", "split_digest", "protocol_digest", "metric_version", "run",
+    "privileged", "control", "static", "partial", "seed", "split_digest", "protocol_digest", "metric_version", "run", "options",
 )  # fmt: skip
 _RUN = ("method", "split", "protocol", "run")
 """What makes a line of the file belong to a run: scoring it again replaces its lines."""
@@ -50,6 +51,7 @@ def lines_of(row: Row) -> list[Line]:
             "protocol_digest": results.protocol.digest,
             "metric_version": value.version,
             "run": row.run,
+            "options": json.dumps(results.method.options, sort_keys=True) if results.method.options else "",
         }
         lines.append({name: _text(cells[name]) for name in COLUMNS})
     return lines

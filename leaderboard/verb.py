@@ -40,8 +40,6 @@ def command(
     from .rows import find_rows
 
     rows = find_rows(runs or [RUNS])
-    if csv is not None:
-        merge_into(csv, rows)
     if text:
         keep_texts(rows)
     if as_json:
@@ -50,6 +48,8 @@ def command(
         print(json.dumps([{"run": str(row.folder), "results": msgspec.to_builtins(row.results)} for row in rows], indent=2))
     elif not quiet:
         show(rows)
+    if csv is not None:
+        merge_into(csv, rows)
 
 
 def keep_texts(rows: Sequence[Row]) -> None:

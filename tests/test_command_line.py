@@ -146,8 +146,8 @@ def test_videos_made_elsewhere_are_fitted_openly_and_missing_ones_listed(boxes: 
     done = egox_bench("score", "--videos", tmp_path / "videos", *words)
     assert "cropped 352x128 to its right 128x128" in done.stderr
     assert "length 20 -> first 17 frames" in done.stderr
-    assert "b1.mp4 has 9 frames, 17 are asked for" in done.stderr
-    assert "no video b2.mp4" in done.stderr
+    assert "<clip>.mp4 has 9 frames, 17 are asked for; videos are never stretched (b1)" in done.stderr
+    assert "no video <clip>.mp4 in the folder (b2, b3)" in done.stderr
     assert "1/4" in done.stdout
 
 
@@ -198,6 +198,10 @@ def test_a_program_that_crashes_hangs_or_miscounts_has_clear_outcomes(boxes: Pat
         (("run", "--method", "ego-prior", "--data", "no/such/folder"), "no/such/folder: no such data folder"),
         (("score", "--split", "unseen"), "give either --method or --videos"),
         (("score", "--videos", "no/such/folder"), "--videos no/such/folder: no such folder"),
+        (("run", "--method", ","), "',' names nothing"),
+        (("run", "--method", "command", "--set", "timeout_s=nan"), "timeout_s is nan"),
+        (("score", "--videos", ".", "--name", "a/b"), "--name 'a/b'"),
+        (("score", "--videos", ".", "--name", "oracle"), "a method of this name is installed"),
         (("store", "why", "ffff", "--out", "nothing-here"), "no run, prediction or score"),
     ],
 )
@@ -271,6 +275,52 @@ def test_why_tells_what_a_key_was_made_of_and_gc_finds_stale_runs(boxes: Path, t
     assert record.exists(), "gc deletes only with --yes"
     egox_bench("store", "gc", "--stale", "--yes", "--out", tmp_path)
     assert not record.exists()
+
+
+def test_videos_that_are_named_after_no_clip_are_refused(boxes: Path, tmp_path: Path) -> None:
+    (tmp_path / "wrong.mp4").write_bytes(b"")
+    words = ("--name", "mine", "--data", boxes, "--split", "all", "--protocol", "mini", "--out", tmp_path / "out")
+    done = egox_bench("score", "--videos", tmp_path, *words, code=2)
+    assert "no file is named after a clip of the split, such as b0.mp4; it holds wrong.mp4" in done.stderr
+
+
+def test_scoring_before_generating_says_so(boxes: Path, tmp_path: Path) -> None:
+    words = ("--data", boxes, "--split", "all", "--protocol", "mini", "--out", tmp_path)
+    done = egox_bench("score", "--method", "copy-exo", *words, code=1)
+    assert "4 not generated" in done.stderr
+    assert "4 clips are not generated yet" in done.stderr
+
+
+def test_ending_a_run_ends_the_program_that_it_started(boxes: Path, tmp_path: Path) -> None:
+    program = tmp_path / "method.py"
+    program.write_text(f"import os, time\nopen({str(tmp_path / 'pid')!r} + str(os.getpid()), 'w').close()\ntime.sleep(600)\n")
+    for number, workers in ((signal.SIGTERM, "1"), (signal.SIGINT, "2")):
+        words = [COMMAND, "run", "--method", "command", "--data", str(boxes), "--split", "all", "--protocol", "mini"]
+        words += ["--set", f"cmd={sys.executable} {program} {{inputs}} {{output}}", "--workers", workers]
+        process = subprocess.Popen([*words, "--out", str(tmp_path / "out")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        while not list(tmp_path.glob("pid*")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(number)
+        assert process.wait(timeout=60) == 130
+        started = [int(path.name[3:]) for path in tmp_path.glob("pid*")]
+        assert started
+        while any(Path(f"/proc/{pid}").exists() for pid in started) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not any(Path(f"/proc/{pid}").exists() for pid in started)
+        for path in tmp_path.glob("pid*"):
+            path.unlink()
+
+
+def test_json_stays_json_whatever_prints_beside_it() -> None:
+    code = (
+        "import os\nfrom benchmark.cli.json_output import only_json\n"
+        "with only_json(True) as emit:\n    print('a method says hello')\n    os.write(1, b'so does its library')\n"
+        "    emit({'a': [1]})\nprint('after')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout.removesuffix("after\n")) == {"a": [1]}
+    assert "so does its library" in done.stderr
 
 
 def test_help_and_list_methods_import_nothing_heavy() -> None:

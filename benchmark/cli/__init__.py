@@ -10,6 +10,7 @@ Exit codes: 0 all went well; 1 done, but some clips failed or problems were foun
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from importlib.metadata import entry_points
 
@@ -69,10 +70,16 @@ def build() -> typer.Typer:
     return app
 
 
+def _end(number: int, frame: object) -> None:
+    """SIGTERM (a scheduler's time limit) unwinds like Ctrl-C, so that programs that methods started are ended too."""
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Entry point of `egox-bench`."""
     # Products with 3x3 matrices get slower, not faster, on many BLAS threads; must be set before numpy is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    signal.signal(signal.SIGTERM, _end)
     try:
         build()()
     except UserError as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import options as o
+from .json_output import only_json
 
 if TYPE_CHECKING:
     from ..conformance import Report
@@ -24,13 +25,15 @@ def command(
 
     Exits 1 where a check fails. Example: `egox-bench check ego-prior`
     """
-    import json
-
     from ..conformance import check_method
     from ..registry import load_registry, settings_from
 
-    report = check_method(load_registry()[method], preset=preset, settings=settings_from(settings or []))
-    print(json.dumps(report.to_json(), indent=2) if as_json else described(report))
+    with only_json(as_json) as emit:
+        report = check_method(load_registry()[method], preset=preset, settings=settings_from(settings or []))
+        if as_json:
+            emit(report.to_json())
+        else:
+            print(described(report))
     if not report.ok:
         raise typer.Exit(1)
 

@@ -34,8 +34,10 @@ def _show(rows: list[dict[str, Any]], *, as_json: bool, leave_out: tuple[str, ..
 def methods(as_json: o.AsJson = False) -> None:
     """Methods that are installed: what they need, what they may see, and whether they can be loaded."""
     from ..registry import load_registry
+    from .json_output import only_json
 
-    registry = load_registry()
+    with only_json(wanted=True):  # a plugin that prints while it is imported must not mix into the list
+        registry = load_registry()
     rows = [
         {
             "id": spec.id,

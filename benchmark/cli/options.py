@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from ..errors import UserError
+
 Data = Annotated[
     str,
     typer.Option(
@@ -60,7 +62,10 @@ DEFAULT_OUT = Path("runs")
 
 
 def comma_list(values: list[str] | None) -> list[str] | None:
-    """`--clips a,b --clips c` as one list; None where nothing was given."""
+    """`--clips a,b --clips c` as one list; None where nothing was given. Raises UserError where nothing is named."""
     if not values:
         return None
-    return [part for value in values for part in value.split(",") if part]
+    parts = [part.strip() for value in values for part in value.split(",") if part.strip()]
+    if not parts:
+        raise UserError(f"{values[0]!r} names nothing; give names, with commas between them")
+    return parts

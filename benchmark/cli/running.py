@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ..progress import say
+from .json_output import only_json
 from .options import comma_list
 
 if TYPE_CHECKING:
     from ..job import Job, JobConfig
     from ..runner import RunReport
     from ..work import Steps
+
+
+Emit = Callable[[Any], None]
+"""Prints a value as JSON; None where a person is to read."""
 
 
 def method_configs(
@@ -51,36 +55,79 @@ def execute(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Run each job in turn, then print one table (or JSON). Exits 1 where clips failed."""
+    """Run each job in turn, then print one table (or JSON). Exits 1 where clips failed or were not there to be scored."""
+    with only_json(as_json) as emit:
+        code = _execute(
+            configs, steps, limit=limit, clips=clips, workers=workers, overwrite=overwrite, dry_run=dry_run,
+            emit=emit if as_json else None,
+        )  # fmt: skip
+    if code:
+        raise typer.Exit(code)
+
+
+def _execute(
+    configs: Sequence[JobConfig],
+    steps: Steps,
+    *,
+    limit: int | None,
+    clips: list[str] | None,
+    workers: int,
+    overwrite: str,
+    dry_run: bool,
+    emit: Emit | None,
+) -> int:
+    from ..answers import check_names
+    from ..errors import LoadError
     from ..job import Overwrite, open_job
-    from ..runner import make_plan, make_ready, run_job
+    from ..runner import adopt_predictions, make_plan, make_ready, run_job
     from ..splits.selection import select
 
+    how = Overwrite(overwrite)
     jobs = [open_job(config) for config in configs]
     rows = [select(job.manifest, limit=limit, clips=clips or ()) for job in jobs]
+    for job in jobs:
+        if job.config.videos is not None:
+            unmatched = check_names(job.config.videos, [row.clip_id for row in job.manifest.rows])
+            if unmatched:
+                say(f"not clips of {job.manifest.split}, left out: {', '.join(unmatched)}")
     if dry_run:
-        _show_plans(jobs, rows, steps, Overwrite(overwrite), as_json=as_json)
-        return
-    if len(jobs) > 1:
-        plans = [(job, make_plan(job, chosen, steps=steps, overwrite=Overwrite(overwrite))) for job, chosen in zip(jobs, rows)]
-        make_ready(plans, steps, workers)
-    reports = []
+        _show_plans(jobs, rows, steps, how, emit=emit)
+        return 0
+    if len(jobs) > 1:  # what several methods read is made once, before the first of them
+        for job, chosen in zip(jobs, rows):
+            if how is Overwrite.NEVER and steps.generate:
+                adopt_predictions(job, chosen)
+        make_ready([(job, make_plan(job, chosen, steps=steps, overwrite=how)) for job, chosen in zip(jobs, rows)], steps, workers)
+    done: list[tuple[Job, RunReport]] = []
+    broken = 0
     for job, chosen in zip(jobs, rows):
         try:
-            reports.append(run_job(job, chosen, steps=steps, workers=workers, overwrite=Overwrite(overwrite)))
+            done.append((job, run_job(job, chosen, steps=steps, workers=workers, overwrite=how)))
+        except LoadError as error:
+            if len(jobs) == 1:
+                raise
+            broken += 1
+            say(f"{job.title}: {error}")
         except KeyboardInterrupt:
             kept = sum(job.folder.prediction(row.clip_id) is not None for row in chosen)
             where = f"{kept} of {len(chosen)} clips of {job.title} are kept in {job.folder.path}"
-            print(f"\ninterrupted: {where}; run the same command again to go on", file=sys.stderr)
+            say(f"\ninterrupted: {where}; run the same command again to go on")
             raise
-    _report(jobs, reports, steps, as_json=as_json)
-    failed = sum(len(report.errors) for report in reports)
+    if not done:
+        return 1
+    _report(done, steps, emit=emit)
+    failed = sum(len(report.errors) for _, report in done)
+    absent = sum(len(report.not_generated) for _, report in done)
     if failed:
-        print(f"{failed} clip{'s' if failed > 1 else ''} failed; run the same command again to try them again", file=sys.stderr)
-        raise typer.Exit(1)
+        say(f"{failed} clip{'s' if failed > 1 else ''} failed; run the same command again to try them again")
+    if absent:
+        say(f"{absent} clip{'s are' if absent > 1 else ' is'} not generated yet: 'egox-bench generate' or 'run' makes them")
+    if broken:
+        say(f"{broken} of {len(jobs)} methods could not be loaded")
+    return 1 if failed or absent or broken else 0
 
 
-def _show_plans(jobs: Sequence[Job], rows: Sequence[Any], steps: Steps, overwrite: Any, *, as_json: bool) -> None:
+def _show_plans(jobs: Sequence[Job], rows: Sequence[Any], steps: Steps, overwrite: Any, *, emit: Emit | None) -> None:
     from ..job import changed_code
     from ..runner import describe, make_plan
 
@@ -100,35 +147,31 @@ def _show_plans(jobs: Sequence[Job], rows: Sequence[Any], steps: Steps, overwrit
         shown.append(
             {"method": job.identity.method, "folder": str(job.folder.path), "summary": describe(plan, steps), "clips": clips}
         )
-        if not as_json:
+        if emit is None:
             print(f"{job.title}: {describe(plan, steps)}\n  {job.folder.path}")
             changed = changed_code(job)
             if changed:
                 print(f"  {changed}")
             for clip in clips:
                 print(f"  {clip['key']}  {clip['todo']:8s}  {clip['clip']}")
-    if as_json:
-        print(json.dumps(shown, indent=2))
+    if emit is not None:
+        emit(shown)
 
 
-def _report(jobs: Sequence[Job], reports: Sequence[RunReport], steps: Steps, *, as_json: bool) -> None:
+def _report(done: Sequence[tuple[Job, RunReport]], steps: Steps, *, emit: Emit | None) -> None:
     import msgspec
 
-    if as_json:
-        print(
-            json.dumps(
-                [
-                    {"run": str(job.folder.path), "results": msgspec.to_builtins(report.results), "errors": report.errors}
-                    for job, report in zip(jobs, reports)
-                ],
-                indent=2,
-            )
-        )
-    if not steps.score:
-        return
     from ..verbs import print_table
 
-    csv = jobs[0].config.out / "leaderboard.csv"
-    print_table([job.folder.path for job in jobs], csv=csv, quiet=as_json)
-    if not as_json:
-        print(f"\nall numbers: {csv}")
+    if emit is not None:
+        emit(
+            [
+                {"run": str(job.folder.path), "results": msgspec.to_builtins(report.results), "errors": report.errors}
+                for job, report in done
+            ]
+        )
+    if steps.score:
+        csv = done[0][0].config.out / "leaderboard.csv"
+        print_table([job.folder.path for job, _ in done], csv=csv, quiet=emit is not None)
+        if emit is None:
+            print(f"\nall numbers: {csv}")

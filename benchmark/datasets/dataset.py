@@ -30,6 +30,17 @@ class Problem:
     todo: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipDigests:
+    """16 hex digits each: what a method is given, and the truth ("" where there is none).
+
+    Apart, so that predictions made without the truth are scored where it is, and new truth makes no new predictions.
+    """
+
+    inputs: str
+    truth: str
+
+
 Progress = Callable[[int, int, str], None]
 """(done, total, what): called as work goes on."""
 
@@ -55,8 +66,8 @@ class Dataset(Protocol):
         """The split's rows. Raises UserError with the nearest name."""
         ...
 
-    def digest(self, row: Row, canvas: Canvas) -> str:
-        """Identity of the clip's inputs and truth, known without decoding or rendering; 16 hex digits."""
+    def digests(self, row: Row, canvas: Canvas) -> ClipDigests:
+        """Identity of the clip, known without decoding or rendering."""
         ...
 
     def prepare(self, rows: Sequence[Row], canvas: Canvas, *, needs: frozenset[Input], workers: int, progress: Progress) -> None:

@@ -21,7 +21,7 @@ from ..clip import Clip, Input, View
 from ..errors import UserError, unknown
 from ..splits.manifest import Manifest, Row, load_manifest
 from ..video import FileSource, Video, count_packets
-from .dataset import Problem, Progress
+from .dataset import ClipDigests, Problem, Progress
 from .egoexo4d_layout import RGB_STREAM, Take, VideoFile, check_root, cut_videos, find_video, pose_files, read_takes, whole_video
 from .egoexo4d_lenses import (
     AriaRgb,
@@ -41,7 +41,7 @@ from .egoexo4d_poses import (
 )
 from .egoexo4d_text import Narrations
 from .file_digests import FileDigests
-from .identity import clip_digest
+from .identity import clip_digests
 
 FRAMES = 49
 """Length of a clip on the take's 30 fps clock."""
@@ -248,8 +248,8 @@ class EgoExo4D:
         except UserError:
             return 0  # `verify` says which file and why
 
-    def digest(self, row: Row, canvas: Canvas) -> str:
-        return clip_digest(self.clip(row, canvas), canvas)
+    def digests(self, row: Row, canvas: Canvas) -> ClipDigests:
+        return clip_digests(self.clip(row, canvas), canvas)
 
     def prepare(self, rows: Sequence[Row], canvas: Canvas, *, needs: frozenset[Input], workers: int, progress: Progress) -> None:
         """Nothing to make: recordings are there or they are not."""

@@ -21,11 +21,11 @@ from ..clip import Clip, Input, Maps, View
 from ..errors import UserError, unknown
 from ..splits.manifest import Manifest, Row
 from ..video import FileSource, Video
-from .dataset import Problem, Progress
+from .dataset import ClipDigests, Problem, Progress
 from .depth_files import DepthArchive, DepthFiles, array_shape
 from .egoexo4d import FRAMES
 from .file_digests import FileDigests
-from .identity import clip_digest
+from .identity import clip_digests
 from .release import DEFAULT_LENS_NOTE, default_aria
 
 SCHEMA = 1
@@ -146,8 +146,8 @@ class Folder:
         except UserError:
             return False  # `clip` says why
 
-    def digest(self, row: Row, canvas: Canvas) -> str:
-        return clip_digest(self.clip(row, canvas), canvas)
+    def digests(self, row: Row, canvas: Canvas) -> ClipDigests:
+        return clip_digests(self.clip(row, canvas), canvas)
 
     def prepare(self, rows: Sequence[Row], canvas: Canvas, *, needs: frozenset[Input], workers: int, progress: Progress) -> None:
         """Nothing to make: the files are there or they are not."""

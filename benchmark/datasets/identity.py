@@ -1,4 +1,4 @@
-"""What a clip is: a digest of its inputs and truth, known before anything is decoded."""
+"""What a clip is: digests of its inputs and of its truth, known before anything is decoded."""
 
 from __future__ import annotations
 
@@ -8,10 +8,19 @@ import numpy as np
 
 from ..canvas import Canvas
 from ..clip import Clip, View
+from .dataset import ClipDigests
 
 
-def clip_digest(clip: Clip, canvas: Canvas) -> str:
-    """Identity of content (videos, cameras, maps, caption, body pose, canvas, frames), 16 hex digits; names do not count."""
+def clip_digests(clip: Clip, canvas: Canvas) -> ClipDigests:
+    """Identity of content (videos, cameras, maps, caption, body pose, canvas, frames); names do not count."""
+    return ClipDigests(inputs=_short(_inputs(clip, canvas)), truth=_short(_view(clip.truth)) if clip.truth else "")
+
+
+def _short(parts: list[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _inputs(clip: Clip, canvas: Canvas) -> list[str]:
     parts: list[str] = [repr(canvas), repr(clip.frame_indices)]
     for view in clip.exo:
         parts += ["exo", *_view(view)]
@@ -21,9 +30,7 @@ def clip_digest(clip: Clip, canvas: Canvas) -> str:
     for joint, positions in sorted((clip.body_pose or {}).items()):
         data = np.ascontiguousarray(positions, np.float64).tobytes()
         parts.append(f"joint {joint} {hashlib.sha256(data).hexdigest()}")
-    if clip.truth is not None:
-        parts += ["truth", *_view(clip.truth)]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    return parts
 
 
 def _view(view: View) -> list[str]:

@@ -25,13 +25,13 @@ from ..clip import Clip, Input, Maps, View
 from ..errors import UserError, unknown
 from ..splits.manifest import Manifest, Row
 from ..video import Crop, FileSource, Video
-from .dataset import Problem, Progress
+from .dataset import ClipDigests, Problem, Progress
 from .depth_files import DepthFiles, array_shape
 from .egoexo4d import FRAMES, upright_ego
 from .egoexo4d_lenses import AriaRgb, aria_lens_1408, plain_scaled, raw_lens_of_undistorted
 from .egoexo4d_poses import matrix_or_nan
 from .file_digests import FileDigests
-from .identity import clip_digest
+from .identity import clip_digests
 
 ARIA_DEFAULT_2880 = (
     1220.592182729911, 1464.618192267255, 1442.370245962395,
@@ -168,8 +168,8 @@ class EgoXRelease:
             pose_source=f"exo:{lens_source} ego:release {DEFAULT_LENS_NOTE}",
         )
 
-    def digest(self, row: Row, canvas: Canvas) -> str:
-        return clip_digest(self.clip(row, canvas), canvas)
+    def digests(self, row: Row, canvas: Canvas) -> ClipDigests:
+        return clip_digests(self.clip(row, canvas), canvas)
 
     def prepare(self, rows: Sequence[Row], canvas: Canvas, *, needs: frozenset[Input], workers: int, progress: Progress) -> None:
         """Nothing to make: the files are there or they are not."""

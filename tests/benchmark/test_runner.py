@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.clip import Clip, ClipInputs, Input
-from benchmark.errors import Undefined, UserError
-from benchmark.job import Job, Overwrite
+from benchmark.clip import Clip, ClipInputs, Input, Privilege
+from benchmark.datasets.dataset import ClipDigests
+from benchmark.errors import LoadError, Undefined, UserError
+from benchmark.job import Job, Overwrite, make_job
+from benchmark.run_record import read_run_record
 from benchmark.runner import RunReport, make_plan, run_job
 from benchmark.video import Frames
 from benchmark.work import Steps
@@ -191,7 +193,8 @@ def test_a_changed_video_is_noticed_when_it_is_scored(tmp_path: Path) -> None:
     run(job, steps=Steps(generate=True, score=False))
     job.folder.video("c0").write_bytes(job.folder.video("c1").read_bytes())
     report = run(job)
-    assert "not those that were committed" in report.errors["c0"]
+    assert "not the pixels that were committed" in report.errors["c0"]
+    assert run(job).errors == {}, "what is damaged is made anew"
 
 
 class InBatches:
@@ -233,3 +236,123 @@ def test_an_unwritable_folder_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "toy-method").write_text("a file where a folder should be")
     with pytest.raises(UserError, match="cannot be written"):
         run(toy_job(tmp_path))
+
+
+def test_what_a_method_may_see_is_part_of_its_key(tmp_path: Path) -> None:
+    answers = [
+        toy_answers(),
+        toy_answers(privileged=Privilege.TRUTH),
+        toy_answers(needs=frozenset({Input.DEPTH, Input.EXO_VIDEO})),
+        toy_answers(exo_views=2),
+    ]
+    assert len({toy_job(tmp_path, answers=each).folder.path for each in answers}) == 4
+
+
+def test_a_failed_remake_does_not_leave_the_old_video_in_the_mean(tmp_path: Path) -> None:
+    run(toy_job(tmp_path))
+    report = run(toy_job(tmp_path, answers=toy_answers(Fails)), overwrite=Overwrite.ALWAYS)
+    psnr = report.results.metrics["psnr"]
+    assert (psnr.n, psnr.errors, psnr.undefined) == (1, 2, 1)
+    assert run(toy_job(tmp_path)).results.metrics["psnr"].n == 3, "failed clips are tried again, undefined ones are kept"
+
+
+def test_results_are_made_of_the_store_and_not_of_the_last_call(tmp_path: Path) -> None:
+    first = run(toy_job(tmp_path, answers=toy_answers(Fails)))
+    again = run(toy_job(tmp_path, answers=toy_answers(Fails)), n=1)
+    assert again.errors == {}
+    assert again.results == first.results
+
+
+def test_truth_that_comes_later_is_scored_without_generating_again(tmp_path: Path) -> None:
+    blind = ToyDataset(changes={f"c{i}": lambda clip: dataclasses.replace(clip, truth=None) for i in range(4)})
+    sighted = ToyDataset()
+    for dataset in (blind, sighted):
+        dataset.digests = lambda row, canvas, seen=dataset: ClipDigests(  # type: ignore[method-assign]
+            inputs=row.clip_id, truth="there" if seen is sighted else ""
+        )
+    assert run(toy_job(tmp_path, dataset=blind)).results.metrics["psnr"].undefined == 4
+    loads = Tinted.loads
+    report = run(toy_job(tmp_path, dataset=sighted), steps=Steps(generate=False, score=True))
+    assert report.results.metrics["psnr"].n == 4
+    assert Tinted.loads == loads
+
+
+def test_scoring_what_was_not_generated_is_said(tmp_path: Path) -> None:
+    run(toy_job(tmp_path), n=1, steps=Steps(generate=True, score=False))
+    report = run(toy_job(tmp_path), steps=Steps(generate=False, score=True))
+    assert report.not_generated == ("c1", "c2", "c3")
+    assert report.results.n_scored == 1
+
+
+class Exits(Tinted):
+    """Calls sys.exit on c1, as scripts do."""
+
+    def generate(self, inputs: ClipInputs, *, seed: int) -> Frames:
+        if inputs.clip_id == "c1":
+            raise SystemExit("bye")
+        return super().generate(inputs, seed=seed)
+
+
+def test_a_method_that_exits_costs_its_clip_only(tmp_path: Path) -> None:
+    report = run(toy_job(tmp_path, answers=toy_answers(Exits)))
+    assert report.errors == {"c1": "SystemExit: bye"}
+    assert report.results.n_scored == 3
+
+
+def breaks() -> Tinted:
+    raise RuntimeError("no weights")
+
+
+def test_a_method_that_cannot_be_loaded_ends_its_run_with_its_reason(tmp_path: Path) -> None:
+    with pytest.raises(LoadError, match="method 'toy-method' cannot be loaded: RuntimeError: no weights"):
+        run(toy_job(tmp_path, answers=toy_answers(breaks)))
+
+
+def test_another_protocol_on_the_same_canvas_takes_the_predictions_over(tmp_path: Path) -> None:
+    run(toy_job(tmp_path))
+    job, loads = toy_job(tmp_path), Tinted.loads
+    other = dataclasses.replace(job.protocol, name="other", metrics=job.protocol.metrics[:1])
+    second = make_job(job.config, dataset=job.dataset, manifest=job.manifest, protocol=other, answers=job.answers)
+    assert second.folder.path != job.folder.path
+    assert run(second).results.n_scored == 4
+    assert Tinted.loads == loads
+    assert second.folder.video("c0").read_bytes() == job.folder.video("c0").read_bytes()
+
+
+def test_a_run_that_is_killed_is_known_to_the_store(tmp_path: Path) -> None:
+    class Killed(BaseException):
+        pass
+
+    class Stops(Tinted):
+        def generate(self, inputs: ClipInputs, *, seed: int) -> Frames:
+            raise Killed
+
+    job = toy_job(tmp_path, answers=toy_answers(Stops))
+    with pytest.raises(Killed):
+        run(job)
+    record = read_run_record(job.folder)
+    assert record is not None
+    assert [call.finished for call in record.invocations] == [False]
+    run(toy_job(tmp_path))
+    record = read_run_record(job.folder)
+    assert record is not None
+    assert record.invocations[-1].finished
+
+
+def test_reasons_name_files_within_the_data_however_its_path_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    monkeypatch.chdir(tmp_path)
+    lines = set()
+    for written in ("data", "./data", "data/", str(data)):
+        where = Path(written) / "x.npy"
+
+        def gone(clip: Clip, where: Path = where) -> Clip:
+            return dataclasses.replace(clip, ego_camera=None, missing={Input.EGO_CAMERA: f"metadata/no pose in {where}"})
+
+        base = toy_job(tmp_path / f"out{len(written)}", dataset=ToyDataset(n=1, changes={"c0": gone}))
+        job = dataclasses.replace(base, config=dataclasses.replace(base.config, data=written))
+        run(job)
+        lines.add((job.folder.path / "scores.jsonl").read_text())
+    assert len(lines) == 1
+    assert "metadata/no pose in x.npy" in lines.pop()

@@ -29,7 +29,7 @@ def test_keys_do_not_depend_on_the_order_of_parts() -> None:
         content_key({"a": float("nan")})
 
 
-@pytest.mark.parametrize("clip", ["../x", "a/b", "", ".hidden", "a:b", "x" * 300])
+@pytest.mark.parametrize("clip", ["../x", "a/b", "", ".hidden", "a:b", "a\nb", "x" * 300])
 def test_clip_ids_that_are_no_file_names_are_refused(tmp_path: Path, clip: str) -> None:
     with pytest.raises(UserError, match="cannot be a file name"):
         RunFolder(tmp_path).video(clip)

@@ -13,7 +13,7 @@ from benchmark.answers import Answers
 from benchmark.box_room import box_room_clip
 from benchmark.canvas import MINI, Canvas
 from benchmark.clip import Clip, ClipInputs, Input
-from benchmark.datasets.dataset import Problem, Progress
+from benchmark.datasets.dataset import ClipDigests, Problem, Progress
 from benchmark.job import Job, JobConfig, make_job
 from benchmark.protocols.protocol import Protocol, load_protocol
 from benchmark.registry import MethodSpec
@@ -38,6 +38,7 @@ class ToyDataset:
 
     def __init__(self, n: int = 4, changes: dict[str, Callable[[Clip], Clip]] | None = None) -> None:
         self.n, self.changes, self.opened = n, changes or {}, []
+        self.truths: dict[str, str] = {}
 
     def splits(self) -> tuple[str, ...]:
         return ("all", "train")
@@ -56,8 +57,9 @@ class ToyDataset:
         ]
         return Manifest.of(split, self.name, rows)
 
-    def digest(self, row: Row, canvas: Canvas) -> str:
-        return content_key({"clip": row.clip_id, "canvas": canvas.name, "changed": row.clip_id in self.changes})
+    def digests(self, row: Row, canvas: Canvas) -> ClipDigests:
+        key = content_key({"clip": row.clip_id, "canvas": canvas.name, "changed": row.clip_id in self.changes})
+        return ClipDigests(inputs=key, truth=self.truths.get(row.clip_id, key))
 
     def prepare(self, rows: Sequence[Row], canvas: Canvas, *, needs: frozenset[Input], workers: int, progress: Progress) -> None:
         progress(len(rows), len(rows), "")
@@ -88,7 +90,9 @@ class Tinted:
 
 def toy_answers(make: Callable[[], Any] = Tinted, **changes: Any) -> Answers:
     """Answers of a method that is not installed anywhere."""
-    spec = MethodSpec(id="toy-method", target="", summary="for tests", version="1", needs=frozenset(), **changes)
+    spec = MethodSpec(
+        **{"id": "toy-method", "target": "", "summary": "for tests", "version": "1", "needs": frozenset(), **changes}
+    )
     return Answers(spec=spec, source="code-1", key_options={}, make=make, extra_key=lambda clip: "")
 
 

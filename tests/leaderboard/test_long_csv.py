@@ -35,7 +35,7 @@ def test_every_metric_of_a_run_is_a_line_that_holds_all_of_its_results(tmp_path)
     assert {name: first[name] for name in COLUMNS if name not in ("value", "low", "high", "protocol_digest")} == {
         "method": "mine", "version": "1.2", "split": "unseen", "protocol": "mini", "metric": "psnr", "n": "21",
         "n_expected": "24", "undefined": "1", "errors": "2", "privileged": "none", "control": "false", "static": "false",
-        "partial": "false", "seed": "3", "split_digest": "5p1it", "metric_version": "1", "run": "0123456789abcdef",
+        "partial": "false", "seed": "3", "split_digest": "5p1it", "metric_version": "1", "run": "0123456789abcdef", "options": "",
     }  # fmt: skip
 
 
@@ -95,7 +95,7 @@ def test_a_line_that_was_cut_short_is_refused_by_its_number(tmp_path):
     path = tmp_path / "l.csv"
     merged(path, make_run(tmp_path / "runs", "mine"))
     path.write_text(path.read_text().rsplit(",", 3)[0] + "\n")
-    with pytest.raises(UserError, match=r"l.csv, line 5: 18 cells, expected 21"):
+    with pytest.raises(UserError, match=r"l.csv, line 5: 19 cells, expected 22"):
         read_lines(path)
 
 

@@ -462,25 +462,25 @@ def test_cut_windows_serve_without_a_whole_video_and_bring_their_own_digest(down
     assert clip.truth.video.source.key.endswith("abc/aria01")
     assert [view.name for view in clip.exo] == ["cam01", "cam02"]
     np.testing.assert_allclose(clip.exo[0].video.read([5])[0, 0, 0, 0], 16 + 20, atol=2.5)
-    before = data.digest(row_of(first=60), MINI)
+    before = data.digests(row_of(first=60), MINI)
     (path.parent / "window.json").write_text(json.dumps({"digest": "abd", "first": 60, "last": 108, "step": 3, "fps": 10}))
-    assert EgoExo4D(download.root).digest(row_of(first=60), MINI) != before
+    assert EgoExo4D(download.root).digests(row_of(first=60), MINI) != before
     assert Input.EXO_VIDEO in data.clip(row_of(first=61), MINI).missing
     assert Input.EXO_VIDEO in data.clip(row_of(first=60), FULL).missing
 
 
 def test_the_digest_changes_with_pixels_poses_canvas_and_window_only(download: Download):
     download.take(frames=110)
-    first = EgoExo4D(download.root).digest(row_of(), MINI)
-    assert EgoExo4D(download.root).digest(row_of(), MINI) == first
-    assert EgoExo4D(download.root).digest(row_of(first=10), MINI) != first
+    first = EgoExo4D(download.root).digests(row_of(), MINI)
+    assert EgoExo4D(download.root).digests(row_of(), MINI) == first
+    assert EgoExo4D(download.root).digests(row_of(first=10), MINI) != first
     download.poses(
         "lab_01_2", 110, ("cam01", "cam02"), lambda data: data["aria01"]["camera_extrinsics"]["3"][0].__setitem__(3, 0.5)
     )
-    moved = EgoExo4D(download.root).digest(row_of(), MINI)
+    moved = EgoExo4D(download.root).digests(row_of(), MINI)
     assert moved != first
     download.video(download.root / "takes" / "lab_01_2", "cam01", [f[::-1] for f in reversed(numbered(110, 128, 228))])
-    assert EgoExo4D(download.root).digest(row_of(), MINI) != moved
+    assert EgoExo4D(download.root).digests(row_of(), MINI) != moved
 
 
 def test_captions_come_from_the_descriptions_around_the_window(download: Download):

@@ -181,15 +181,15 @@ def test_a_list_without_videos_keeps_every_clip_with_its_reason(tmp_path: Path):
 
 def test_the_digest_follows_the_files(release: EgoXRelease):
     (row,) = release.manifest("all").rows
-    before = release.digest(row, FULL)
-    assert EgoXRelease(release.root).digest(row, FULL) == before
-    assert release.digest(row, MINI) != before
+    before = release.digests(row, FULL)
+    assert EgoXRelease(release.root).digests(row, FULL) == before
+    assert release.digests(row, MINI) != before
     with_depth(release.root)
-    with_maps = EgoXRelease(release.root).digest(row, FULL)
+    with_maps = EgoXRelease(release.root).digests(row, FULL)
     assert with_maps != before
     path = release.root / "depth_maps" / NAME / "00020.npy"
     np.save(path, np.load(path) + 1)
-    assert EgoXRelease(release.root).digest(row, FULL) != with_maps
+    assert EgoXRelease(release.root).digests(row, FULL) != with_maps
 
 
 @pytest.mark.parametrize(
