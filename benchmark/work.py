@@ -11,7 +11,7 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -300,20 +300,24 @@ class Terminated(SystemExit):
     """SIGTERM as an exception, so that programs and folders of a method are cleaned up on the way out."""
 
 
-def raise_on_sigterm() -> None:
-    """Let SIGTERM unwind the stack instead of ending the process at once."""
+@contextmanager
+def raising_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM unwind the stack while a clip is in work; an idle worker ends at once, as the pool expects."""
 
     def unwind(number: int, frame: object) -> None:
         raise Terminated(143)
 
-    signal.signal(signal.SIGTERM, unwind)
+    before = signal.signal(signal.SIGTERM, unwind)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def start_worker(config: JobConfig, steps: Steps) -> None:
     """Set up a worker process; Ctrl-C is the parent's to handle, which then sends SIGTERM."""
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise_on_sigterm()
     use_one_thread()
     _worker = Worker(open_job(config), steps)
 
@@ -324,4 +328,5 @@ def work_in_process(rows: Sequence[Row], identity: Identity) -> list[Event]:
         raise RuntimeError("start_worker has not run in this process")
     if _worker.job.identity != identity:
         raise UserError(f"the code or files of {identity.method} changed while it ran; run the same command again")
-    return list(_worker.work(rows))
+    with raising_on_sigterm():
+        return list(_worker.work(rows))
