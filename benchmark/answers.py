@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 from .clip import ClipInputs
 from .errors import Undefined, UserError
+from .files import file_key
 from .registry import Method, MethodSpec, deciding_options, load_registry, options_from
-from .video import Frames, Resize, decoded_frames, file_key
+from .video import Frames, Resize, decoded_frames
 
 Crop = Literal["none", "right"]
 

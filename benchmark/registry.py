@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import UserError, unknown
+from .files import file_key
 from .inputs import Input, Privilege
 
 if TYPE_CHECKING:
@@ -120,8 +121,6 @@ class MethodSpec:
     def source_digest(self) -> str:
         """Digest of what decides the output: every .py file of the adapter's package and of `sources`, and all `files`."""
         package = self.target.partition(":")[0].rpartition(".")[0] or self.target.partition(":")[0]
-        from .video import file_key  # imported here: listing methods needs no array library
-
         digest = hashlib.sha256()
         for name in sorted({package, *self.sources}):
             for inner, path in _python_files(name):

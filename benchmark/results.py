@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import msgspec
 
 from .errors import UserError, unknown
+from .files import atomic_file
 
 if TYPE_CHECKING:
     from .protocols.protocol import Protocol
@@ -228,8 +229,6 @@ def write_records(path: Path, records: Iterable[ClipRecord]) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    from .video import atomic_file  # imported here: reading results needs no array library
-
     def write(aside: Path) -> None:
         aside.write_bytes(data)
 

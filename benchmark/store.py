@@ -29,7 +29,8 @@ import filelock
 import msgspec
 
 from .errors import StorageError, UserError
-from .video import Frames, atomic_file, write_lossless
+from .files import atomic_file
+from .video import Frames, write_lossless
 
 T = TypeVar("T")
 

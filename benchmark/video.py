@@ -8,10 +8,8 @@ pixels of OpenCV's reader bit for bit, which the public calibration of the paper
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +18,8 @@ from typing import TYPE_CHECKING, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import StorageError, UserError
+from .errors import UserError
+from .files import file_key, reason_of
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -50,12 +49,6 @@ class FrameSource(Protocol):
     def stream(self, indices: Sequence[int]) -> Iterator[Frames]:
         """Frames [height, width, 3] at these increasing indices."""
         ...
-
-
-def file_key(path: Path) -> str:
-    """sha256 of a file's bytes, 16 hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 class FileSource:
@@ -274,15 +267,11 @@ def _opened(path: Path) -> InputContainer:
     try:
         container = av.open(str(path))
     except (FFmpegError, OSError) as error:
-        raise UserError(f"{path}: not a readable video ({_reason(error)}); it may be truncated: fetch it again") from None
+        raise UserError(f"{path}: not a readable video ({reason_of(error)}); it may be truncated: fetch it again") from None
     if not container.streams.video:
         container.close()
         raise UserError(f"{path}: holds no video stream")
     return container
-
-
-def _reason(error: BaseException) -> str:
-    return str(getattr(error, "strerror", None) or error)
 
 
 def decoded_frames(path: Path) -> Iterator[Frames]:
@@ -312,7 +301,9 @@ def decoded_frames(path: Path) -> Iterator[Frames]:
                     yield cast(Frames, rgb.to_ndarray())
                 index += 1
         except FFmpegError as error:
-            raise UserError(f"{path}: breaks at frame {index} ({_reason(error)}); it may be truncated: fetch it again") from None
+            raise UserError(
+                f"{path}: breaks at frame {index} ({reason_of(error)}); it may be truncated: fetch it again"
+            ) from None
 
 
 def count_frames(path: Path) -> int:
@@ -332,7 +323,7 @@ def count_packets(path: Path) -> int:
         try:
             found = sum(1 for packet in container.demux(stream) if packet.size and not packet.is_corrupt)
         except FFmpegError as error:
-            raise UserError(f"{path}: breaks while reading ({_reason(error)}); it may be truncated: fetch it again") from None
+            raise UserError(f"{path}: breaks while reading ({reason_of(error)}); it may be truncated: fetch it again") from None
         if found < stream.frames:
             raise UserError(f"{path}: lists {stream.frames} frames but holds {found}; it is truncated: fetch it again")
         return found
@@ -385,23 +376,3 @@ def write_h264(path: Path, frames: Iterable[Frames], *, fps: float, crf: int = 1
         if stream is None:
             raise UserError(f"{path}: a video of zero frames")
         container.mux(stream.encode(None))
-
-
-def atomic_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a neighbour of `path`, flush it to disk, then rename it: a kill leaves the old file or the new one.
-
-    Raises StorageError with the path where the disk is full or read-only.
-    """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(aside)
-        with aside.open("rb") as file:
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError as error:
-        text = f"{path}: cannot be written ({_reason(error)}); free the disk or choose another; what was committed is intact"
-        raise StorageError(text) from error
-    finally:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.errors import UserError
+from benchmark.files import atomic_file
 from benchmark.metrics import METRICS
 
 from .rows import Row
@@ -117,8 +118,6 @@ def merge_into(path: Path, rows: Sequence[Row]) -> None:
     Raises UserError where the file is another kind or cannot be written.
     """
     import filelock
-
-    from benchmark.video import atomic_file  # imported here: reading and printing need no array library
 
     new = [line for row in rows for line in lines_of(row)]
     replaced = {_run_of(line) for line in new}

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchmark.files import atomic_file
+
 if TYPE_CHECKING:
     from .rows import Row
 
@@ -54,8 +56,6 @@ def command(
 
 def keep_texts(rows: Sequence[Row]) -> None:
     """Write table.txt beside each results.json: the run alone, as plain text."""
-    from benchmark.video import atomic_file
-
     from .table import plain_text, sheet_of
 
     for row in rows:

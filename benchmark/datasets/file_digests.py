@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..cache import cache_root
 from ..errors import UserError
-from ..video import file_key
+from ..files import file_key
 
 _log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from ..errors import UserError
-from ..video import atomic_file
+from ..files import atomic_file
 
 SCHEMA = 1
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmark.errors import StorageError, UserError
+from benchmark.files import atomic_file, file_key
 from benchmark.video import (
     Crop,
     FileSource,
@@ -15,10 +16,8 @@ from benchmark.video import (
     Resize,
     Upright,
     Video,
-    atomic_file,
     count_frames,
     decoded_frames,
-    file_key,
     write_h264,
     write_lossless,
 )

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from egox.cameras import UPRIGHT_FROM_RAW, Array, inverse, rigid
 
 from ...canvas import Canvas
-from ...video import atomic_file
+from ...files import atomic_file
 from ..egoexo4d_layout import RGB_STREAM
 from ..egoexo4d_lenses import GOPRO_K, undistorted_focal
 from . import catalogue

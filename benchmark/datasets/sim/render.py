@@ -10,7 +10,8 @@ import msgspec
 import numpy as np
 
 from ...canvas import Canvas
-from ...video import atomic_file, write_h264
+from ...files import atomic_file
+from ...video import write_h264
 from . import catalogue, layout, truth
 from .captions import caption
 from .catalogue import ARIA, TakeId

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from ...errors import UserError
-from ...video import atomic_file
+from ...files import atomic_file
 from .shapes import Array
 
 _Record = TypeVar("_Record", bound=msgspec.Struct)
