@@ -271,11 +271,15 @@ def test_the_command_prints_a_line_a_check_and_exits_0():
     assert lines[-1] == "copy-exo: 12 passed, 0 failed, 4 skipped"
 
 
-def test_the_command_exits_1_where_a_check_fails_and_speaks_json():
+def test_the_command_exits_1_where_a_check_fails_and_speaks_json(capfd: pytest.CaptureFixture[str]):
+    """Read from the file descriptor: JSON goes there past everything that a method may print."""
     import json
 
-    result = run("command", "--json")
-    assert result.exit_code == 1
-    report = json.loads(result.stdout)
+    from benchmark.cli import check
+
+    with pytest.raises(typer.Exit) as ended:
+        check.command("command", as_json=True)
+    assert ended.value.exit_code == 1
+    report = json.loads(capfd.readouterr().out)
     assert report["ok"] is False
     assert {"name": "load", "verdict": "fail"}.items() <= report["checks"][4].items()
