@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -111,7 +112,7 @@ def _merge_one(arguments: tuple[Path, Path]) -> None:
 
 def test_processes_that_merge_at_once_lose_no_lines(tmp_path):
     runs = [make_run(tmp_path / "runs", f"method-{i}") for i in range(12)]
-    with ProcessPoolExecutor(max_workers=4) as pool:
+    with ProcessPoolExecutor(max_workers=4, mp_context=multiprocessing.get_context("spawn")) as pool:
         list(pool.map(_merge_one, [(tmp_path / "l.csv", run) for run in runs]))
     assert {line["method"] for line in read_lines(tmp_path / "l.csv")} == {f"method-{i}" for i in range(12)}
     assert (tmp_path / "l.csv").read_bytes() == merged(tmp_path / "all.csv", *runs)
