@@ -20,7 +20,7 @@ from .results import ClipRecord, ClipScore, Results, results_header, summarise, 
 from .run_record import KEPT_INVOCATIONS, Cost, Invocation, Passed, RunRecord, read_run_record, write_run_record
 from .run_record import SCHEMA as RECORD_SCHEMA
 from .splits.manifest import Row
-from .store import Prediction, Scores, run_folders
+from .store import Failure, Prediction, Scores, run_folders
 from .work import Event, Steps, Worker, failed, start_worker, use_one_thread, work_in_process
 
 SHOWN_REASONS, SHOWN_CLIPS = 5, 8
@@ -113,7 +113,8 @@ def run_job(
     events: list[Event] = []
     if not plan.idle:
         make_ready([(job, plan)], steps, workers)
-        todo = [clip.row for clip in plan.clips if clip in plan.to_generate or clip in plan.to_score]
+        wanted = {clip.row.clip_id for clip in (*plan.to_generate, *plan.to_score)}
+        todo = [clip.row for clip in plan.clips if clip.row.clip_id in wanted]
         with progress(job.title) as task:
             for event in _work(job, todo, steps, workers):
                 events.append(event)
@@ -207,6 +208,8 @@ def _work_in_processes(job: Job, rows: Sequence[Row], steps: Steps, workers: int
                 yield from future.result()
             elif isinstance(error, ProcessExpired):
                 reason = f"its worker process died ({_how(error.exitcode)}); the other clips went on"
+                failure = Failure(key=job.plan_clip(row, Overwrite.NEVER).prediction_key, reason=reason)
+                job.folder.commit_failure(row.clip_id, failure)
                 yield Event(clip=row.clip_id, kind="error", reason=reason)
             elif isinstance(error, StorageError | LoadError) or not isinstance(error, Exception):
                 raise error

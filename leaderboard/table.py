@@ -214,7 +214,8 @@ def _counts(label: str, row: Row) -> list[str]:
     errors = max((value.errors for value in metrics), default=0)
     undefined = max((value.undefined for value in metrics), default=0)
     untried = row.results.n_expected - min((v.n + v.undefined + v.errors for v in metrics), default=row.results.n_expected)
-    noted = max((value.noted for value in metrics), default=0)
+    # A row that sees truth repeats some of it: frames at the cap are then no news.
+    noted = 0 if row.results.method.privileged != "none" else max((value.noted for value in metrics), default=0)
     said = [
         f"{count} {what}"
         for count, what in (

@@ -335,3 +335,26 @@ def test_help_and_list_methods_import_nothing_heavy() -> None:
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=dict(os.environ))
         assert done.returncode == 0, done.stderr
+
+
+def test_a_worker_that_is_killed_costs_its_clip_only(boxes: Path, tmp_path: Path) -> None:
+    """The program kills the worker process that called it, as an out-of-memory killer would."""
+    program = tmp_path / "method.py"
+    program.write_text(
+        "import json, os, signal, sys\n"
+        "from pathlib import Path\n"
+        "import numpy as np\n"
+        "asked = json.loads(Path(sys.argv[1], 'inputs.json').read_text())\n"
+        "if asked['clip_id'] == 'b1':\n"
+        "    os.kill(os.getppid(), signal.SIGKILL)\n"
+        "np.save(sys.argv[2], np.full((asked['n_frames'], asked['height'], asked['width'], 3), 99, np.uint8))\n"
+    )
+    done = run(
+        boxes, tmp_path / "out", "--workers", 2, "--set", f"cmd={sys.executable} {program} {{inputs}} {{output}}",
+        "--set", "output_format=npy", method="command", code=1,
+    )  # fmt: skip
+    assert "b1: error: its worker process died (signal SIGKILL, out of memory?); the other clips went on" in done.stderr
+    assert "3/4" in done.stdout
+    (results,) = (json.loads(path.read_text()) for path in (tmp_path / "out").glob("*/*/*/*/results.json"))
+    assert results["metrics"]["psnr"]["errors"] == 1
+    assert not results["partial"]

@@ -39,10 +39,13 @@ def command(
 
 
 def described(report: Report) -> str:
-    """The report as lines of text: ✓ passed, ✗ failed, – does not apply."""
+    """The report as lines of text: ✓ passed, ✗ failed, – does not apply. What was not reached is one line."""
     width = max(len(check.name) for check in report.checks)
     indent = "\n" + " " * (width + 4)
-    lines = [f"{SIGNS[c.verdict]} {c.name:<{width}}  {c.detail.replace(chr(10), indent)}" for c in report.checks]
+    told = [check for check in report.checks if not check.detail.startswith("not reached")]
+    lines = [f"{SIGNS[c.verdict]} {c.name:<{width}}  {c.detail.replace(chr(10), indent)}" for c in told]
+    if len(told) < len(report.checks):
+        lines.append(f"{SIGNS['skip']} {len(report.checks) - len(told)} further checks were not reached")
     counts = {verdict: sum(check.verdict == verdict for check in report.checks) for verdict in SIGNS}
     lines.append(f"{report.method}: {counts['pass']} passed, {counts['fail']} failed, {counts['skip']} skipped")
     return "\n".join(lines)

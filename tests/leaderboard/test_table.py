@@ -142,9 +142,12 @@ def test_a_run_without_any_number_says_undefined(tmp_path):
     assert found.lines[0][1:] == ("undefined",) * 4 + ("0/24",)
 
 
-def test_capped_frames_are_told(tmp_path):
+def test_capped_frames_are_told_but_for_rows_that_see_truth(tmp_path):
+    make_run(tmp_path, "mine", cap=True)
     make_run(tmp_path, "oracle", cap=True, privileged="truth")
-    assert "oracle: of 24 clips 24 with a note (frames at a cap, a constant picture): see scores.jsonl" in sheet(tmp_path).legend
+    legend = sheet(tmp_path).legend
+    assert "mine: of 24 clips 24 with a note (frames at a cap, a constant picture): see scores.jsonl" in legend
+    assert not any(line.startswith("oracle:") for line in legend)
 
 
 def test_runs_of_one_method_are_told_apart_by_what_differs(tmp_path):
