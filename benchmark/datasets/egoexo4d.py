@@ -112,6 +112,7 @@ class EgoExo4D:
             self._cameras[key] = self._read_cameras(take, row_offset)
             if len(self._cameras) > _TAKES_KEPT:
                 self._cameras.popitem(last=False)
+        self._cameras.move_to_end(key)
         return self._cameras[key]
 
     def _read_cameras(self, take: Take, row_offset: int) -> TakeCameras:
@@ -347,7 +348,7 @@ class EgoExo4D:
             return None
         gap = cameras.track.missing_in(row.first_frame, row.last_frame)
         if gap is not None:
-            missing[Input.EGO_CAMERA] = f"pose missing at frame {gap}"
+            missing[Input.EGO_CAMERA] = cameras.track.reason(gap)
             return None
         return upright_ego(cameras.rgb, cameras.track.world_from_raw[list(canvas.window(row.first_frame))], canvas.ego_side)
 

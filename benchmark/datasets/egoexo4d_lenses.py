@@ -25,6 +25,9 @@ from ..errors import UserError
 GOPRO_K = (0.036902, 0.057131, -0.057154, 0.018458)
 """The shared factory model of the exo cameras: every measured camera has exactly these four numbers."""
 
+ROTATION_OFF = 1e-3
+"""A matrix further than this from a rotation is a fault of the file: what `egox.cameras.Camera` takes, too."""
+
 RAW_FOCAL_RANGE_PX = (1450.0, 2500.0)
 """Where the raw focal length of a 3840x2160 exo camera is looked for."""
 
@@ -79,42 +82,66 @@ def rotation_xyzw(values: Any, where: str) -> Array:
     return Rotation.from_quat(values).as_matrix()
 
 
-def calibrations_from_csv(path: Path) -> tuple[dict[str, ExoCalibration], dict[str, str]]:
-    """Cameras of gopro_calibs.csv with quality 1, and why each other one is left out.
+def rotation_off(matrix: Array) -> float:
+    """How far the rotation of a finite [3, 4] or [4, 4] matrix is from orthonormal and right-handed, 0 for a true one."""
+    turn = matrix[:3, :3]
+    with np.errstate(over="ignore", invalid="ignore"):
+        off = float(max(np.abs(turn @ turn.T - np.eye(3)).max(), abs(np.linalg.det(turn) - 1)))
+    return off if np.isfinite(off) else np.inf
 
-    Raises UserError naming file, camera and field for a cell that cannot be read.
+
+def calibrations_from_csv(path: Path) -> tuple[dict[str, ExoCalibration], dict[str, str]]:
+    """Cameras of gopro_calibs.csv with quality 1, and why each other one is left out: a bad cell refuses its camera only.
+
+    Raises UserError where the file has no rows or lacks a column.
     """
     found: dict[str, ExoCalibration] = {}
     refused: dict[str, str] = {}
     for row in read_csv(path):
         name = row.get("cam_uid", "")
         try:
-            quality = int(float(row["quality"]))
-            if quality != 1:
-                refused[name] = f"{path}: {name} has quality {quality}, only 1 is localised"
-                continue
-            fx, fy, cx, cy, *k = (float(row[f"intrinsics_{i}"]) for i in range(8))
-            if not row["intrinsics_type"].upper().startswith("KANNALABRANDT"):
-                refused[name] = f"{path}: {name} has lens type {row['intrinsics_type']}, expected KANNALABRANDTK3"
-                continue
-            shift = [float(row[f"t{axis}_world_cam"]) for axis in "xyz"]
-            turn = rotation_xyzw([float(row[f"q{axis}_world_cam"]) for axis in "xyzw"], f"{path}: camera {name}")
-            found[name] = ExoCalibration(
-                name=name,
-                lens=KannalaBrandt(fx=fx, fy=fy, cx=cx, cy=cy, k=(k[0], k[1], k[2], k[3])),
-                width=int(float(row["image_width"])),
-                height=int(float(row["image_height"])),
-                world_from_camera=rigid(turn, shift),
-                source="gopro_calibs",
-                first=int(float(row["start_frame_idx"])),
-                last=int(float(row["end_frame_idx"])),
-                graph_uid=row.get("graph_uid", ""),
-            )
+            found[name] = _calibration_of_row(name, row, f"{path}: camera {name}")
         except KeyError as error:
             raise UserError(f"{path}: column {error.args[0]!r} is missing; fetch the part take_trajectory again") from None
-        except ValueError as error:
-            raise UserError(f"{path}: camera {name!r}: {error}; fetch the part take_trajectory again") from None
+        except UserError as error:
+            refused[name] = str(error)
+    if not found and not refused:
+        raise UserError(f"{path}: no rows; fetch the part take_trajectory again")
     return found, refused
+
+
+def _calibration_of_row(name: str, row: Mapping[str, str], where: str) -> ExoCalibration:
+    """Raises KeyError for an absent column, UserError naming camera and column for a cell that no camera can have."""
+    quality = _cell(row, "quality", where)
+    if quality != 1:
+        raise UserError(f"{where} has quality {quality:g}, only 1 is localised")
+    if not row["intrinsics_type"].upper().startswith("KANNALABRANDT"):
+        raise UserError(f"{where} has lens type {row['intrinsics_type']}, expected KANNALABRANDTK3")
+    fx, fy = (_cell(row, f"intrinsics_{i}", where, positive=True) for i in (0, 1))
+    cx, cy, *k = (_cell(row, f"intrinsics_{i}", where) for i in range(2, 8))
+    turn = rotation_xyzw([_cell(row, f"q{axis}_world_cam", where) for axis in "xyzw"], where)
+    return ExoCalibration(
+        name=name,
+        lens=KannalaBrandt(fx=fx, fy=fy, cx=cx, cy=cy, k=(k[0], k[1], k[2], k[3])),
+        width=int(_cell(row, "image_width", where, positive=True)),
+        height=int(_cell(row, "image_height", where, positive=True)),
+        world_from_camera=rigid(turn, [_cell(row, f"t{axis}_world_cam", where) for axis in "xyz"]),
+        source="gopro_calibs",
+        first=int(_cell(row, "start_frame_idx", where)),
+        last=int(_cell(row, "end_frame_idx", where)),
+        graph_uid=row.get("graph_uid", ""),
+    )
+
+
+def _cell(row: Mapping[str, str], column: str, where: str, *, positive: bool = False) -> float:
+    try:
+        value = float(row[column])
+    except ValueError:
+        value = np.nan
+    if not np.isfinite(value) or (positive and value < 1):
+        wanted = "1 or more" if positive else "a finite number"
+        raise UserError(f"{where}: {column} is {row[column]!r}, expected {wanted}; fetch the part take_trajectory again")
+    return value
 
 
 def undistorted_focal(raw_focal: float, *, width: int, height: int, k: tuple[float, float, float, float]) -> float:
@@ -167,11 +194,13 @@ def calibrations_from_pose_file(
         where = f"{path}: camera {name}"
         try:
             k = tuple(float(value) for value in entry.get("distortion_coeffs") or GOPRO_K)
-            if len(k) != 4:
-                raise UserError(f"{where}: distortion_coeffs has {len(k)} numbers, expected 4")
+            if len(k) != 4 or not np.isfinite(k).all():
+                raise UserError(f"{where}: distortion_coeffs is {k}, expected 4 finite numbers")
             matrix = np.asarray(entry["camera_extrinsics"], np.float64)
             if matrix.shape != (3, 4) or not np.isfinite(matrix).all():
                 raise UserError(f"{where}: camera_extrinsics must be a finite 3x4 matrix")
+            if rotation_off(matrix) > ROTATION_OFF:
+                raise UserError(f"{where}: camera_extrinsics is no rotation (off by {rotation_off(matrix):.2g})")
             lens, width, height = raw_lens_of_undistorted(entry["camera_intrinsics"], where=where, k=(k[0], k[1], k[2], k[3]))
         except UserError as error:
             refused[name] = str(error)
@@ -226,6 +255,8 @@ def aria_lens_1408(params: list[float] | tuple[float, ...], *, where: str) -> Fi
     if len(params) != 15:
         raise UserError(f"{where}: camera-rgb has {len(params)} parameters, expected the 15 of FisheyeRadTanThinPrism")
     lens = Fisheye624.from_params(params)
+    if not np.isfinite(params).all() or lens.f <= 0:
+        raise UserError(f"{where}: camera-rgb has parameters that no lens can have (focal length {lens.f:g})")
     for side in (2880, 1408):
         if max(abs(lens.cx / (side / 2) - 1), abs(lens.cy / (side / 2) - 1)) <= 0.08:
             return lens if side == 1408 else lens.cropped(32, 32).resized(0.5, 0.5)

@@ -19,13 +19,16 @@ from scipy.spatial.transform import Rotation, Slerp
 from egox.cameras import Array, inverse, rigid
 
 from ..errors import UserError
-from .egoexo4d_lenses import AriaRgb, read_csv
+from .egoexo4d_lenses import ROTATION_OFF, AriaRgb, read_csv, rotation_off
 
 NEAREST_US = 2000.0
 """A trajectory row this near is taken as it is."""
 
 BRIDGE_US = 5000.0
 """Two neighbours at most this far apart are interpolated between."""
+
+LAST_FRAME = 1_000_000
+"""9 hours at 30 fps: a frame number above is a fault of the file."""
 
 FIRST_SYNC_ROW = 1
 """Video frame i lies at timesync row start + 1 + i + `Row.row_offset`. The documentation leaves start + i open, too: that is
@@ -34,11 +37,19 @@ row_offset -1; the epipolar check tells which one a release follows."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EgoTrack:
-    """world_from_raw: [frames, 4, 4], frame i of the video at i, NaN where there is no pose. graph_uid: its world."""
+    """world_from_raw: [frames, 4, 4], frame i of the video at i, NaN where there is no pose. graph_uid: its world.
+
+    invalid: frames that have none because what the file holds is no rotation.
+    """
 
     source: str
     world_from_raw: Array
     graph_uid: str = ""
+    invalid: frozenset[int] = frozenset()
+
+    def reason(self, frame: int) -> str:
+        """Why this frame has no pose."""
+        return f"pose is no rotation at frame {frame}" if frame in self.invalid else f"pose missing at frame {frame}"
 
     def missing_in(self, first: int, last: int) -> int | None:
         """The first frame of [first, last] without a pose."""
@@ -66,10 +77,11 @@ def read_pose_file(path: Path) -> dict[str, Any]:
     return data
 
 
-def matrix_or_nan(value: Any, where: str) -> Array:
-    """A 3x4 world-to-camera matrix as world_from_camera 4x4; NaN for null or a matrix with null or NaN in it.
+def matrix_or_nan(value: Any, where: str, *, rotation_within: float = ROTATION_OFF) -> Array:
+    """A 3x4 world-to-camera matrix as world_from_camera 4x4.
 
-    Raises UserError for any other shape or type.
+    NaN for null, a matrix with null or NaN in it, and one whose rotation is off by more than `rotation_within`: one frame
+    without a pose is no reason to refuse the others. Raises UserError for any other shape or type.
     """
     if value is None:
         return np.full((4, 4), np.nan)
@@ -81,7 +93,13 @@ def matrix_or_nan(value: Any, where: str) -> Array:
         matrix = matrix[:3]
     if matrix.shape != (3, 4):
         raise UserError(f"{where}: a matrix of shape {matrix.shape}, expected 3x4 (world to camera)")
-    return inverse(matrix) if np.isfinite(matrix).all() else np.full((4, 4), np.nan)
+    usable = np.isfinite(matrix).all() and rotation_off(matrix) <= rotation_within
+    return inverse(matrix) if usable else np.full((4, 4), np.nan)
+
+
+def all_numbers(value: Any) -> bool:
+    """Whether a value that `matrix_or_nan` took is there and finite: then it was no rotation."""
+    return value is not None and bool(np.isfinite(np.array(value, dtype=np.float64)).all())
 
 
 def track_from_pose_file(aria: Mapping[str, Any], *, where: str) -> EgoTrack:
@@ -94,10 +112,15 @@ def track_from_pose_file(aria: Mapping[str, Any], *, where: str) -> EgoTrack:
         if not key.isdecimal():
             raise UserError(f"{where}: camera_extrinsics has the key {key!r}, expected a frame number")
         poses[int(key)] = matrix_or_nan(value, f"{where}, frame {key}")
+    if max(poses) > LAST_FRAME:
+        raise UserError(f"{where}: camera_extrinsics has the key {max(poses)}, no frame of a take")
     track = np.full((max(poses) + 1, 4, 4), np.nan)
     for frame, pose in poses.items():
         track[frame] = pose
-    return EgoTrack(source="camera_pose", world_from_raw=track)
+    bad = (frame for frame, pose in poses.items() if not np.isfinite(pose).all())
+    values = {int(key): value for key, value in extrinsics.items()}
+    invalid = frozenset(frame for frame in bad if all_numbers(values[frame]))
+    return EgoTrack(source="camera_pose", world_from_raw=track, invalid=invalid)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

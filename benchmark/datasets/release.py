@@ -29,7 +29,7 @@ from .dataset import ClipDigests, Problem, Progress
 from .depth_files import DepthFiles, array_shape
 from .egoexo4d import FRAMES, upright_ego
 from .egoexo4d_lenses import AriaRgb, aria_lens_1408, plain_scaled, raw_lens_of_undistorted
-from .egoexo4d_poses import matrix_or_nan
+from .egoexo4d_poses import all_numbers, matrix_or_nan
 from .file_digests import FileDigests
 from .identity import clip_digests
 
@@ -40,6 +40,9 @@ ARIA_DEFAULT_2880 = (
     -0.001078250965388323, 0.00007704910825386041, 0.0005214350246391408, -0.0001066039798202996,
 )  # fmt: skip
 """camera-rgb of one measured device: what stands in where a release has no lens. Devices vary little, but they vary."""
+
+MENDED_OFF = 1e-2
+"""Rotations up to this far from orthonormal are rounding (four decimals are printed) and mended."""
 
 DEFAULT_LENS_NOTE = "ego-lens:aria-default"
 _CLIP_NAME = re.compile(r"(.+)_(\d+)_(\d+)")
@@ -212,10 +215,13 @@ class EgoXRelease:
 
     def _exo_lens(self, clip: ReleaseClip) -> tuple[Lens, str]:
         """The lens at 784x448 and where it comes from. Raises UserError where K fits neither kind of list."""
-        matrix = np.asarray(clip.entry.camera_intrinsics, np.float64)
         where = f"{clip.where}: camera_intrinsics"
-        if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
-            raise UserError(f"{where}: expected a finite 3x3 matrix")
+        try:
+            matrix = np.asarray(clip.entry.camera_intrinsics, np.float64)
+        except ValueError:
+            raise UserError(f"{where}: rows of different length, expected a 3x3 matrix") from None
+        if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or min(matrix[0, 0], matrix[1, 1]) <= 0:
+            raise UserError(f"{where}: expected a finite 3x3 matrix with focal lengths above 0")
         if matrix[0, 2] > 784:
             lens, width, height = raw_lens_of_undistorted(matrix, where=where)
             return plain_scaled(lens, 796 / width, 448 / height).cropped(6, 0), "release-undistorted-K"
@@ -226,9 +232,10 @@ class EgoXRelease:
         camera: Camera | None = None
         try:
             lens, _ = self._exo_lens(clip)
-            pose = proper(matrix_or_nan(clip.entry.camera_extrinsics, f"{clip.where}: camera_extrinsics"))
+            where = f"{clip.where}: camera_extrinsics"
+            pose = proper(matrix_or_nan(clip.entry.camera_extrinsics, where, rotation_within=MENDED_OFF))
             if not np.isfinite(pose).all():
-                raise UserError(f"{clip.where}: camera_extrinsics is not finite")
+                raise UserError(f"{where} is {'no rotation' if all_numbers(clip.entry.camera_extrinsics) else 'not finite'}")
             camera = Camera(lens=lens, width=784, height=448, world_from_camera=np.repeat(pose[None], canvas.frames, 0))
         except UserError as error:
             missing[Input.EXO_CAMERA] = str(error)
@@ -266,7 +273,9 @@ class EgoXRelease:
             raise UserError(f"{clip.where}: ego_extrinsics has {len(poses)} poses, expected {FRAMES}")
         return np.stack(
             [
-                proper(matrix_or_nan(pose, f"{clip.where}: ego_extrinsics, frame {clip.first_frame + i}"))
+                proper(
+                    matrix_or_nan(pose, f"{clip.where}: ego_extrinsics, frame {clip.first_frame + i}", rotation_within=MENDED_OFF)
+                )
                 for i, pose in enumerate(poses[:FRAMES])
             ]
         )
@@ -279,7 +288,9 @@ class EgoXRelease:
             return None
         bad = np.flatnonzero(~np.isfinite(poses).all((1, 2)))
         if len(bad):
-            missing[Input.EGO_CAMERA] = f"pose missing at frame {clip.first_frame + int(bad[0])}"
+            frame = clip.first_frame + int(bad[0])
+            no_rotation = all_numbers(clip.entry.ego_extrinsics[int(bad[0])])
+            missing[Input.EGO_CAMERA] = f"pose {'is no rotation' if no_rotation else 'missing'} at frame {frame}"
             return None
         return upright_ego(default_aria(), poses[list(canvas.window(0))], canvas.ego_side)
 

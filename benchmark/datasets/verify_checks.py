@@ -35,6 +35,14 @@ def note(where: str, what: str) -> Problem:
     return Problem(severity=Severity.NOTE, where=where, what=what, todo="nothing")
 
 
+def guarded(where: str, problems: Iterator[Problem]) -> Iterator[Problem]:
+    """The problems; a UserError on the way becomes the last of them, so that it ends this list and no other."""
+    try:
+        yield from problems
+    except UserError as problem:
+        yield error(where, str(problem), "mend or fetch the file again")
+
+
 def frames_or_problem(path: Path, where: str) -> int | Problem:
     """How many frames a video holds, or what is wrong with it."""
     try:

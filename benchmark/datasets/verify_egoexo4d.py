@@ -17,10 +17,10 @@ from ..video import FileSource, decoded_frames
 from .dataset import Problem, Progress
 from .egoexo4d import EgoExo4D, TakeCameras, upright_ego
 from .egoexo4d_layout import Take, cut_videos, read_window, whole_video
-from .egoexo4d_lenses import GOPRO_K, ExoCalibration, calibrations_from_csv, calibrations_from_pose_file
+from .egoexo4d_lenses import GOPRO_K, AriaRgb, ExoCalibration, calibrations_from_csv, calibrations_from_pose_file
 from .egoexo4d_poses import read_pose_file
 from .head_motion import MIN_AGREEMENT, HeadMotion, head_motion
-from .verify_checks import epipolar_problem, error, frames_or_problem, head_problem, note, warning
+from .verify_checks import epipolar_problem, error, frames_or_problem, guarded, head_problem, note, warning
 
 POSE_TAIL = 2
 """Released camera_pose files end this many frames before their video: no problem."""
@@ -86,19 +86,20 @@ def _left_out(takes: dict[str, Take]) -> Iterator[Problem]:
 
 def _take_problems(data: EgoExo4D, take: Take) -> Iterator[Problem]:
     lengths: dict[str, int] = {}
-    yield from _video_problems(take, lengths)
+    broken: set[Path] = set()
+    yield from guarded(take.name, _video_problems(take, lengths, broken))
     try:
         cameras = data.cameras(take)
     except UserError as problem:
         yield error(take.name, str(problem), "mend the file and verify again")
         return
-    yield from _exo_problems(data, take, cameras)
-    yield from _pose_problems(take, cameras, lengths)
-    yield from _ego_problems(take, cameras)
+    yield from guarded(take.name, _exo_problems(data, take, cameras, broken))
+    yield from guarded(take.name, _pose_problems(take, cameras, lengths))
+    yield from guarded(take.name, _ego_problems(take, cameras, broken))
 
 
-def _video_problems(take: Take, lengths: dict[str, int]) -> Iterator[Problem]:
-    """Files that are absent, empty or cut off, and views of different length. Fills `lengths`."""
+def _video_problems(take: Take, lengths: dict[str, int], broken: set[Path]) -> Iterator[Problem]:
+    """Files that are absent, empty or cut off, and views of different length. Fills `lengths` and `broken`."""
     if take.aria is None:
         yield error(take.name, f"no ego view: {take.aria_reason}", "leave the take out; its clips have no truth")
     for camera in (*take.exo, *((take.aria,) if take.aria else ())):
@@ -111,6 +112,7 @@ def _video_problems(take: Take, lengths: dict[str, int]) -> Iterator[Problem]:
             continue
         found = frames_or_problem(path, f"{take.name}, camera {camera}")
         if isinstance(found, Problem):
+            broken.add(path)
             yield found
         else:
             lengths[camera] = found
@@ -147,15 +149,17 @@ def _cut_problems(paths: list[Path], where: str) -> Iterator[Problem]:
             )
 
 
-def _exo_problems(data: EgoExo4D, take: Take, cameras: TakeCameras) -> Iterator[Problem]:
+def _exo_problems(data: EgoExo4D, take: Take, cameras: TakeCameras, broken: set[Path]) -> Iterator[Problem]:
     calibrated = [name for name in take.exo if name in cameras.exo]
+    refused: defaultdict[str, list[str]] = defaultdict(list)
     for name in take.exo:
-        where = f"{take.name}, camera {name}"
-        if name not in cameras.exo:
-            reason = cameras.exo_reasons.get(name, "in neither gopro_calibs.csv nor camera_pose")
-            yield warning(where, f"not calibrated: {reason}", "nothing: other views serve, this one is left out")
-            continue
-        yield from _calibration_problems(take, cameras.exo[name], where)
+        if name in cameras.exo:
+            yield from guarded(f"{take.name}, camera {name}", _calibration_problems(take, cameras.exo[name], broken))
+        else:
+            refused[cameras.exo_reasons.get(name, "in neither gopro_calibs.csv nor camera_pose")].append(name)
+    for reason, names in refused.items():
+        where = f"{take.name}, camera {', '.join(names)}"
+        yield warning(where, f"not calibrated: {reason}", "nothing: other views serve, this one is left out")
     if take.exo and not calibrated:
         yield error(take.name, "no exo camera is calibrated", "fetch the parts take_trajectory and annotations")
     elif data.main_exo(take, cameras) is None:
@@ -165,7 +169,8 @@ def _exo_problems(data: EgoExo4D, take: Take, cameras: TakeCameras) -> Iterator[
     yield from _two_sources(data, take)
 
 
-def _calibration_problems(take: Take, calibration: ExoCalibration, where: str) -> Iterator[Problem]:
+def _calibration_problems(take: Take, calibration: ExoCalibration, broken: set[Path]) -> Iterator[Problem]:
+    where = f"{take.name}, camera {calibration.name}"
     if any(abs(a - b) > 1e-6 for a, b in zip(calibration.lens.k, GOPRO_K)):
         yield warning(where, f"distortion {calibration.lens.k} is not the shared factory model {GOPRO_K}", "look at the view")
     if calibration.first >= 0 or calibration.last >= 0:
@@ -175,7 +180,7 @@ def _calibration_problems(take: Take, calibration: ExoCalibration, where: str) -
             "nothing: clips outside say so in their reason",
         )
     path = whole_video(take, calibration.name, height=0)
-    if isinstance(path, Path):
+    if isinstance(path, Path) and path not in broken:
         try:
             height, width = FileSource(path, key="").size
             calibration.lens_at(width, height)
@@ -217,7 +222,7 @@ def _pose_problems(take: Take, cameras: TakeCameras, lengths: dict[str, int]) ->
     if len(gaps):
         yield error(
             f"{take.name}, frame {int(gaps[0])}",
-            f"pose missing at frame {int(gaps[0])} ({len(gaps)} of {len(valid)} frames have none)",
+            f"{cameras.track.reason(int(gaps[0]))} ({len(gaps)} of {len(valid)} frames have none)",
             "nothing: clips over these frames are 'undefined', none is held or guessed",
         )
     video = min(lengths.values(), default=None)
@@ -229,7 +234,7 @@ def _pose_problems(take: Take, cameras: TakeCameras, lengths: dict[str, int]) ->
         yield error(take.name, cameras.rgb_reason, "fetch it: no lens is guessed")
 
 
-def _ego_problems(take: Take, cameras: TakeCameras) -> Iterator[Problem]:
+def _ego_problems(take: Take, cameras: TakeCameras, broken: set[Path]) -> Iterator[Problem]:
     """What needs the ego poses: the head in each exo view, and the epipolar figure."""
     if cameras.track is None or cameras.rgb is None or take.aria is None or not cameras.track.valid().any():
         return
@@ -244,17 +249,23 @@ def _ego_problems(take: Take, cameras: TakeCameras) -> Iterator[Problem]:
             problem = head_problem(exo, ego, f"{take.name}, camera {name}")
             if problem is not None:
                 yield problem
-    yield from _clock_problems(take, cameras)
+    yield from guarded(take.name, _clock_problems(take, cameras))
     path = whole_video(take, take.aria, height=FULL.ego_side)
-    if isinstance(path, Path):
-        height, width = FileSource(path, key="").size
-        if height != width:
-            yield error(f"{take.name}, camera {take.aria}", f"ego video is {width}x{height}, expected a square", "fetch it again")
-            return
-        lens = upright_ego(cameras.rgb, known, height)
-        turned = raw @ UPRIGHT_POSES
-        yield epipolar_problem(path, lens, f"{take.name}, camera {take.aria}", world_from_camera=turned, own_lens=True)
+    if isinstance(path, Path) and path not in broken:
+        yield from guarded(
+            f"{take.name}, camera {take.aria}", _epipolar(path, cameras.rgb, raw, f"{take.name}, camera {take.aria}")
+        )
     yield note(take.name, f"cameras from {cameras.source}")
+
+
+def _epipolar(path: Path, rgb: AriaRgb, world_from_raw: np.ndarray, where: str) -> Iterator[Problem]:
+    height, width = FileSource(path, key="").size
+    if height != width:
+        yield error(where, f"ego video is {width}x{height}, expected a square", "fetch it again")
+        return
+    known = world_from_raw[np.isfinite(world_from_raw).all((1, 2))][:1]
+    lens = upright_ego(rgb, known, height)
+    yield epipolar_problem(path, lens, where, world_from_camera=world_from_raw @ UPRIGHT_POSES, own_lens=True)
 
 
 def _clock_problems(take: Take, cameras: TakeCameras) -> Iterator[Problem]:
@@ -277,7 +288,8 @@ def _clock_problems(take: Take, cameras: TakeCameras) -> Iterator[Problem]:
     if best is None or best[1].agreement < MIN_AGREEMENT:
         return
     name, motion = best
-    what = f"head motion: this view runs {motion.lag} frames behind the poses (correlation {motion.agreement:.2f})"
+    side = "behind" if motion.lag >= 0 else "ahead of"
+    what = f"head motion: this view runs {abs(motion.lag)} frames {side} the poses (correlation {motion.agreement:.2f})"
     where = f"{take.name}, camera {name}"
     if motion.suspicious:
         yield warning(

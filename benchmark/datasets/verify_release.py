@@ -15,7 +15,7 @@ from ..errors import UserError
 from ..video import decoded_frames
 from .dataset import Problem, Progress
 from .egoexo4d import FRAMES
-from .release import EgoXRelease, ReleaseClip
+from .release import EgoXRelease
 from .verify_checks import epipolar_problem, error, frames_or_problem, head_problem, missing_problems, warning
 
 REPEAT_LEVELS = 0.3
@@ -55,7 +55,6 @@ def problems_of(data: EgoXRelease, *, progress: Progress, limit: int | None = No
             yield epipolar_problem(
                 release.truth, clip.ego_camera, row.clip_id, world_from_camera=poses, own_lens=False, wanted=FRAMES
             )
-        yield from _pose_problems(release)
     progress(len(rows), len(rows), "")
 
 
@@ -78,17 +77,3 @@ def _length_problems(path: Path, where: str) -> Iterator[Problem]:
                 f"{path}: {found} frames, and frame {FRAMES} is no repeat of frame {FRAMES - 1} (differs by {change:.2f} levels)",
                 f"check that frames 0..{FRAMES - 1} are the clip: the others are not used",
             )
-
-
-def _pose_problems(clip: ReleaseClip) -> Iterator[Problem]:
-    """Rotations that are far from orthonormal: rounding is mended silently, a wrong matrix is not."""
-    for number, pose in enumerate([*clip.entry.ego_extrinsics, clip.entry.camera_extrinsics]):
-        try:
-            turn = np.array(pose, dtype=np.float64)[:3, :3]
-            off = float(np.abs(turn @ turn.T - np.eye(3)).max())
-        except (TypeError, ValueError, IndexError):
-            continue  # null or of a wrong shape: the clip's own reason says so
-        if off > 1e-2:
-            name = f"ego_extrinsics[{number}]" if number < len(clip.entry.ego_extrinsics) else "camera_extrinsics"
-            yield error(clip.name, f"{clip.where}: {name} is no rotation (off by {off:.2g})", "mend the matrix or drop the clip")
-            return

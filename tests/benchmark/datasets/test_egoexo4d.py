@@ -510,3 +510,40 @@ def test_a_takes_folder_that_is_a_link_to_another_disk_is_read(download: Downloa
     (download.root / "takes").symlink_to(elsewhere, target_is_directory=True)
     clip, _ = first_clip(download.root)
     assert clip.missing.keys().isdisjoint({Input.EXO_VIDEO, Input.TRUTH, Input.EGO_CAMERA})
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        ({"tx_world_cam": "nan"}, "tx_world_cam is 'nan'"),
+        ({"image_width": "inf"}, "image_width is 'inf'"),
+        ({"intrinsics_0": "nan"}, "intrinsics_0 is 'nan'"),
+        ({"intrinsics_1": -3}, "intrinsics_1 is '-3'"),
+        ({"quality": "?"}, "quality is '?'"),
+    ],
+)
+def test_one_bad_cell_refuses_its_camera_only(download: Download, cells: dict[str, Any], words: str):
+    folder = download.take()
+    download.calibs(folder, {"cam01": cells, "cam02": {}})
+    data = EgoExo4D(download.root)
+    assert f"camera cam01: {words}" in data.clip(row_of(), MINI).missing[Input.EXO_CAMERA]
+    other = data.clip(row_of(exo_cam="cam02"), MINI)
+    assert other.exo[0].camera is not None
+    assert Input.EXO_CAMERA not in other.missing
+
+
+def test_matrices_that_are_no_rotation_are_reasons_of_their_camera_or_frame(download: Download):
+    folder = download.take(frames=110)
+    (folder / "trajectory" / "gopro_calibs.csv").unlink()
+
+    def spoiled(data: dict[str, Any]) -> None:
+        data["cam01"]["camera_extrinsics"] = (1.2 * np.array(data["cam01"]["camera_extrinsics"])).tolist()
+        data["aria01"]["camera_extrinsics"]["60"] = np.zeros((3, 4)).tolist()
+
+    download.poses("lab_01_2", 110, ("cam01", "cam02"), spoiled)
+    data = EgoExo4D(download.root)
+    early, late = data.clip(row_of(), MINI), data.clip(row_of(first=49, exo_cam="cam02"), MINI)
+    assert "camera cam01: camera_extrinsics is no rotation" in early.missing[Input.EXO_CAMERA]
+    assert early.ego_camera is not None
+    assert late.missing[Input.EGO_CAMERA] == "pose is no rotation at frame 60"
+    assert late.exo[0].camera is not None

@@ -251,4 +251,17 @@ def test_a_matrix_that_is_no_rotation_is_an_error_of_verify(tmp_path: Path):
     item["ego_extrinsics"][5] = (np.array(item["ego_extrinsics"][5]) * 1.2).tolist()
     data = write_release(tmp_path / "r", [item])
     problems = list(data.verify(progress=lambda *_: None))
-    assert any("ego_extrinsics[5] is no rotation" in p.what for p in problems)
+    assert any("pose is no rotation at frame 105" in p.what for p in problems)
+
+    assert sum("no rotation" in p.what for p in problems) == 1
+
+
+def test_an_all_zero_matrix_is_a_reason_of_its_frame_or_camera(tmp_path: Path):
+    item, other = entry(), entry("lab_03_0_48")
+    item["ego_extrinsics"][10] = np.zeros((3, 4)).tolist()
+    other["camera_extrinsics"] = np.zeros((3, 4)).tolist()
+    data = write_release(tmp_path / "r", [item, other])
+    clips = {row.clip_id: data.clip(row, MINI) for row in data.manifest("all").rows}
+    assert clips[NAME].missing[Input.EGO_CAMERA] == "pose is no rotation at frame 110"
+    assert "camera_extrinsics is no rotation" in clips["lab_03_0_48"].missing[Input.EXO_CAMERA]
+    assert len(list(data.verify(progress=lambda *_: None))) > 2

@@ -128,3 +128,38 @@ def test_the_verb_exits_1_on_errors_and_lists_json(download: Download):
     report = json.loads(bad.stdout)
     assert report["errors"] == 1
     assert {"severity", "where", "what", "todo"} == set(report["problems"][0])
+
+
+def test_a_truncated_ego_video_is_one_finding_among_all_others(download: Download):
+    first = download.take("a_1")
+    download.take("b_1")
+    path = first / "frame_aligned_videos" / "downscaled" / "128" / "aria01_214-1.mp4"
+    path.write_bytes(path.read_bytes()[:200])
+    path.rename(path.parents[2] / path.name)  # full size: the file that the epipolar check reads
+    problems = found(download.root)
+    assert sum(path.name in p.what for p in problems) == 1
+    assert {p.where for p in problems if "cameras from" in p.what} == {"a_1", "b_1"}
+
+
+def test_bad_numbers_are_findings_and_never_end_the_list(download: Download):
+    folder = download.take("a_1", cams=("cam01", "cam02", "cam03", "cam04"))
+    download.take("b_1")
+    bad = {"tx_world_cam": "nan"}, {"image_width": "inf"}, {"intrinsics_0": "nan"}, {}
+    download.calibs(folder, {f"cam0{i + 1}": cells for i, cells in enumerate(bad)})
+    download.poses("a_1", 60, ("cam01", "cam02"), lambda d: d["aria01"]["camera_extrinsics"].update({"7": [[0] * 4] * 3}))
+    problems = found(download.root)
+    for words in (
+        "camera cam01: tx_world_cam is 'nan'",
+        "camera cam02: image_width is 'inf'",
+        "camera cam03: intrinsics_0 is 'nan'",
+        "pose is no rotation at frame 7 (1 of 60 frames have none)",
+    ):
+        assert sum(words in p.what for p in problems) == 1, words
+    assert any(p.where == "b_1" and "cameras from" in p.what for p in problems)
+
+
+def test_a_table_without_rows_is_told_once(download: Download):
+    folder = download.take()
+    download.calibs(folder, {})
+    problems = [p for p in found(download.root) if "gopro_calibs.csv: no rows" in p.what]
+    assert [p.where for p in problems] == ["lab_01_2, camera cam01, cam02"]
