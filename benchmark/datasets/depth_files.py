@@ -53,13 +53,33 @@ class DepthArchive:
         return _clean(self._frames[index], f"{self._path}, frame {index}")
 
 
-def array_shape(path: Path) -> tuple[int, ...]:
-    """Shape of a .npy file from its header alone. Raises UserError where it is not one."""
+def check_depth_files(paths: Sequence[Path]) -> tuple[int, int]:
+    """Height and width that all these .npy files share, by their headers and sizes; nothing is read.
+
+    Raises UserError naming the first file that is cut short, not numbers [height, width], or of another size.
+    """
+    first: tuple[int, ...] = ()
+    for path in paths:
+        shape, dtype, offset = _header(path)
+        if len(shape) != 2 or dtype.kind not in "fiu":
+            raise UserError(f"{path}: {dtype} of shape {shape}, expected numbers [height, width] in metres")
+        first = first or shape
+        if shape != first:
+            raise UserError(f"{path}: shape {shape}, but {paths[0].name} has {first}")
+        wanted, found = offset + shape[0] * shape[1] * dtype.itemsize, path.stat().st_size
+        if found < wanted:
+            raise UserError(f"{path}: truncated ({found} bytes, its header wants {wanted}); write it again with np.save")
+    return first[0], first[1]
+
+
+def _header(path: Path) -> tuple[tuple[int, ...], np.dtype, int]:
+    """Shape, type, and where the data begins. Raises UserError where it is not a .npy file."""
     try:
         with path.open("rb") as file:
             version = np.lib.format.read_magic(file)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            return read(file)[0]
+            shape, _, dtype = read(file)
+            return shape, dtype, file.tell()
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable .npy file ({error}); write it again with np.save") from None
 

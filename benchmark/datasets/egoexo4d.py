@@ -102,7 +102,8 @@ class EgoExo4D:
         return self._pose_files.get(take.uid)
 
     @cached_property
-    def _narrations(self) -> Narrations:
+    def narrations(self) -> Narrations:
+        """Captions of all takes."""
         return Narrations(self.root)
 
     def cameras(self, take: Take, *, row_offset: int = 0) -> TakeCameras:
@@ -282,9 +283,13 @@ class EgoExo4D:
             exo = self._exo_views(take, cameras, row, canvas, missing)
             ego_camera = self._ego_camera(cameras, row, canvas, missing)
             truth = self._truth(take, row, canvas, ego_camera, missing)
-            caption = self._narrations.caption(take.uid, row.first_frame, row.last_frame)
-            if caption is None:
-                missing[Input.CAPTION] = f"no atomic descriptions for {row.clip_id} in {self.root / 'annotations'}"
+            missing[Input.CAPTION] = f"no atomic descriptions for {row.clip_id} in {self.root / 'annotations'}"
+            try:
+                caption = self.narrations.caption(take.uid, row.first_frame, row.last_frame)
+            except UserError as error:
+                missing[Input.CAPTION] = f"no caption: {error}"
+            if caption is not None:
+                del missing[Input.CAPTION]
         return Clip(
             id=row.clip_id,
             place=row.place or (take.place if take else ""),

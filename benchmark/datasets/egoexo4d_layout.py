@@ -7,6 +7,7 @@ from its file names, and what those cannot tell (place, participant, scenario) s
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -131,22 +132,30 @@ def read_takes(root: Path) -> tuple[dict[str, Take], list[tuple[str, str]]]:
     if not listed.is_file():
         return {take.name: take for take in _takes_of_folders(root)}, []
     try:
-        raw = msgspec.json.decode(listed.read_bytes(), type=list[msgspec.Raw])
-    except msgspec.DecodeError as error:
+        raw = json.loads(listed.read_bytes())  # not msgspec: a list written by Python may hold NaN, which this reads
+        if not isinstance(raw, list):
+            raise TypeError(f"Expected `array`, got {type(raw).__name__}")
+    except (OSError, ValueError, TypeError) as error:
         raise UserError(f"{listed}: {error}; expected a list of takes: fetch the metadata part again") from None
     takes: dict[str, Take] = {}
     faults: list[tuple[str, str]] = []
     for number, item in enumerate(raw):
         try:
-            record = msgspec.json.decode(item, type=TakeRecord, strict=False)
-            take = _take_of_record(root, record)
-        except (msgspec.DecodeError, UserError) as error:
+            take = _take_of_record(root, msgspec.convert(_known(item), TakeRecord, strict=False))
+        except (msgspec.ValidationError, UserError) as error:
             faults.append((f"{listed}, item {number}", str(error)))
             continue
         if take.name in takes and takes[take.name].uid != take.uid:
             raise UserError(f"{listed}: two takes are called {take.name!r} ({takes[take.name].uid}, {take.uid}); keep one")
         takes[take.name] = take
     return dict(sorted(takes.items())), faults
+
+
+def _known(item: object) -> object:
+    """The record without numbers that are none: NaN in a field means that it is not known."""
+    if not isinstance(item, dict):
+        return item
+    return {key: value for key, value in item.items() if not (isinstance(value, float) and not math.isfinite(value))}
 
 
 def _text(value: object) -> str:

@@ -22,7 +22,7 @@ from ..errors import UserError, unknown
 from ..splits.manifest import Manifest, Row
 from ..video import FileSource, Video
 from .dataset import ClipDigests, Problem, Progress
-from .depth_files import DepthArchive, DepthFiles, array_shape
+from .depth_files import DepthArchive, DepthFiles, check_depth_files
 from .egoexo4d import FRAMES
 from .file_digests import FileDigests
 from .identity import clip_digests
@@ -291,7 +291,7 @@ class Folder:
         absent = next((file for file in files if not file.is_file()), None)
         if absent is not None:
             raise UserError(f"{absent} is not there")
-        shape = array_shape(files[0])
+        shape = check_depth_files(files)
         if shape != size:
             raise UserError(f"{files[0]}: shape {shape}, expected the video's {size}")
         return Maps(source=DepthFiles(files, self._digests), indices=canvas.window(0))

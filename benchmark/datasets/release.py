@@ -26,7 +26,7 @@ from ..errors import UserError, unknown
 from ..splits.manifest import Manifest, Row
 from ..video import Crop, FileSource, Video
 from .dataset import ClipDigests, Problem, Progress
-from .depth_files import DepthFiles, array_shape
+from .depth_files import DepthFiles, check_depth_files
 from .egoexo4d import FRAMES, upright_ego
 from .egoexo4d_lenses import AriaRgb, aria_lens_1408, plain_scaled, raw_lens_of_undistorted
 from .egoexo4d_poses import all_numbers, matrix_or_nan
@@ -257,7 +257,7 @@ class EgoXRelease:
             missing[Input.DEPTH] = f"depth missing, {absent} is not there: copy the release's depth_maps or estimate depth"
             return None
         try:
-            height, width = array_shape(paths[0])
+            height, width = check_depth_files(paths)
             if height != 448 or width not in {784, 796}:
                 raise UserError(f"{paths[0]}: {width}x{height}, expected 796x448 or 784x448")
         except (UserError, ValueError) as error:

@@ -64,6 +64,10 @@ def problems_of(data: EgoExo4D, *, progress: Progress, limit: int | None = None)
             "fetch what a split needs",
         )
     yield from _left_out(takes)
+    for fault in data.narrations.faults:
+        yield error(
+            str(data.root / "annotations"), fault, "fetch the annotations part again; its clips have no caption until then"
+        )
     chosen = list(here.values())[:limit]
     for number, take in enumerate(chosen):
         progress(number, len(chosen), take.name)

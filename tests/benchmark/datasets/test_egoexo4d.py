@@ -547,3 +547,28 @@ def test_matrices_that_are_no_rotation_are_reasons_of_their_camera_or_frame(down
     assert early.ego_camera is not None
     assert late.missing[Input.EGO_CAMERA] == "pose is no rotation at frame 60"
     assert late.exo[0].camera is not None
+
+
+def test_a_malformed_description_costs_its_own_take_the_caption(download: Download):
+    download.take("a_1")
+    download.take("b_1")
+    record = [{"rejected": False, "descriptions": [{"text": "C waves", "timestamp": 0.5}]}]
+    bad = [{"rejected": False, "descriptions": [{"text": 5, "timestamp": float("nan")}]}]
+    path = download.root / "annotations" / "atomic_descriptions_train.json"
+    path.write_text(json.dumps({"annotations": {"uid-a_1": record, "uid-b_1": bad}}))
+    data = EgoExo4D(download.root)
+    assert data.clip(row_of("a_1"), MINI).caption == "C waves"
+    assert "take uid-b_1: Expected `str`, got `int`" in data.clip(row_of("b_1"), MINI).missing[Input.CAPTION]
+    assert sum("take uid-b_1: Expected `str`" in p.what for p in data.verify(progress=lambda *_: None)) == 1
+    path.write_text("{")
+    data = EgoExo4D(download.root)
+    assert "atomic_descriptions_train.json" in data.clip(row_of("a_1"), MINI).missing[Input.CAPTION]
+    assert any("atomic_descriptions_train.json" in p.what for p in data.verify(progress=lambda *_: None))
+
+
+def test_nan_in_takes_json_is_an_unknown_number(download: Download):
+    download.take("a_1", duration_sec=float("nan"), task_start_sec=float("nan"), task_end_sec=2.0)
+    download.take("b_1")
+    takes = EgoExo4D(download.root).takes
+    assert list(takes) == ["a_1", "b_1"]
+    assert (takes["a_1"].declared_frames, takes["a_1"].task_frames) == (None, None)

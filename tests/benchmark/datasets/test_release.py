@@ -265,3 +265,23 @@ def test_an_all_zero_matrix_is_a_reason_of_its_frame_or_camera(tmp_path: Path):
     assert clips[NAME].missing[Input.EGO_CAMERA] == "pose is no rotation at frame 110"
     assert "camera_extrinsics is no rotation" in clips["lab_03_0_48"].missing[Input.EXO_CAMERA]
     assert len(list(data.verify(progress=lambda *_: None))) > 2
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-1000]), "00031.npy: truncated"),
+        (
+            lambda path: np.save(path, np.ones((448, 784), np.float32)),
+            "00031.npy: shape (448, 784), but 00000.npy has (448, 796)",
+        ),
+        (lambda path: np.save(path, np.ones((448, 796, 1), np.float32)), "expected numbers [height, width]"),
+    ],
+)
+def test_every_depth_file_is_checked_by_header_and_size(tmp_path: Path, spoil: Callable[[Path], Any], words: str):
+    data = write_release(tmp_path / "r", [entry()])
+    with_depth(data.root)
+    spoil(data.root / "depth_maps" / NAME / "00031.npy")
+    clip = data.clip(data.manifest("all").rows[0], FULL)
+    assert words in clip.missing[Input.DEPTH]
+    assert sum(words in p.what for p in data.verify(progress=lambda *_: None)) == 1
