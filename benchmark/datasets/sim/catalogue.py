@@ -18,12 +18,14 @@ from ...canvas import Canvas
 from ...errors import UserError, unknown
 from ...splits.manifest import Manifest, Row
 from ...splits.takes import participant_digest
+from .interest import GOOD_ENOUGH, interest
+from .motion import Motion
 from .places import PlaceSpec, plan_place
 from .rig import EXO_CAMERAS
 from .script import Script
 from .takes import FPS, TAKE_S, plan_take
 
-SIM_VERSION = "1"
+SIM_VERSION = "2"
 """Version of everything that decides pixels and truth; part of every digest and of the cache folder's name."""
 NAME = f"sim-{SIM_VERSION}"
 ARIA = "aria01"
@@ -35,6 +37,8 @@ TRAIN_WINDOWS_PER_TAKE, HELD_OUT_WINDOWS_PER_TAKE = 4, 2
 LAST_TRAIN_FRAME, FIRST_SEEN_FRAME = 480, 640
 """Between these two lie 160 frames (5.3 s) that no window of a training take touches."""
 PLACES_PER_ACTOR = 2
+WINDOW_DRAWS = 5
+"""How many places on the clock are tried for a window, until one has motion and something to see."""
 CAMERA_SHARES = (0.36, 0.28, 0.2, 0.16)
 """How often cam01..cam04 are asked for; a rig is sorted by how well it sees head and hands."""
 
@@ -155,15 +159,32 @@ def _row(take: TakeId, first: int, camera: str) -> Row:
     )
 
 
-def _windows(take: TakeId, count: int, low: int, high: int, salt: int) -> list[Row]:
-    """`count` windows that do not overlap, one in each equal part of frames [low, high], with a drawn camera each."""
+@lru_cache(2048)
+def _windows(take: TakeId, count: int, low: int, high: int, salt: int) -> tuple[Row, ...]:
+    """`count` windows that do not overlap, one in each equal part of frames [low, high], with a drawn camera each.
+
+    Of a few drawn windows the first that is interesting is taken, else the most interesting.
+    """
     rng = np.random.default_rng([29, take.seed, salt])
+    place, motion = plan_of(take), Motion(script_of(take))
     part = (high - low + 1) // count
     rows = []
     for i in range(count):
-        first = low + i * part + int(rng.integers(part - WINDOW_FRAMES + 1))
-        rows.append(_row(take, first, EXO_CAMERAS[int(rng.choice(len(EXO_CAMERAS), p=CAMERA_SHARES))]))
-    return rows
+        draws = low + i * part + rng.integers(part - WINDOW_FRAMES + 1, size=WINDOW_DRAWS)
+        camera = EXO_CAMERAS[int(rng.choice(len(EXO_CAMERAS), p=CAMERA_SHARES))]
+        rows.append(_row(take, _most_interesting(place, motion, [int(first) for first in draws]), camera))
+    return tuple(rows)
+
+
+def _most_interesting(place: PlaceSpec, motion: Motion, firsts: list[int]) -> int:
+    best, most = firsts[0], -1.0
+    for first in firsts:
+        score = interest(place, motion, first / FPS, (first + WINDOW_FRAMES - 1) / FPS)
+        if score >= GOOD_ENOUGH:
+            return first
+        if score > most:
+            best, most = first, score
+    return best
 
 
 def train_rows(count: int) -> list[Row]:

@@ -12,7 +12,6 @@ import zlib
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -20,8 +19,6 @@ import numpy as np
 from ...errors import UserError
 from ...files import atomic_file
 from .shapes import Array
-
-_Record = TypeVar("_Record", bound=msgspec.Struct)
 
 DEPTH_STEP_M = 2.0**-18
 """Depth is a multiple of 4 micrometres: exact in float32 below 64 m, and whole numbers compress."""
@@ -128,18 +125,9 @@ def write_json(path: Path, value: msgspec.Struct) -> None:
     atomic_file(path, lambda aside: aside.write_bytes(data))
 
 
-def read_about(path: Path) -> About:
-    """Names of instances. Raises UserError naming a file that cannot be read."""
-    return _read(path, About)
-
-
 def read_caption(path: Path) -> str:
     """The sentence about a view. Raises UserError naming a file that cannot be read."""
-    return _read(path, Said).caption
-
-
-def _read(path: Path, kind: type[_Record]) -> _Record:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        return msgspec.json.decode(path.read_bytes(), type=Said).caption
     except (OSError, msgspec.DecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error}); delete it and it is made again") from None

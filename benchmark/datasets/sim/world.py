@@ -15,7 +15,11 @@ from .rig import ExoCamera, place_cameras
 from .rooms import build_place
 from .script import Script
 from .shapes import Array, cushion, cylinder, frame, pose
+from .takes import TAKE_S
 from .tracer import Layer, Tracer
+
+_RIG_STEP_S = 0.4
+"""How finely the take is looked at for the cameras' distances."""
 
 
 class World:
@@ -74,8 +78,13 @@ class World:
             room=self.place.size,
             world_from_work=self.world_from_work,
             marks=marks,
+            pelvis=np.stack([self._pelvis(t) for t in np.arange(0.0, TAKE_S, _RIG_STEP_S)]),
             blocked=Layer(static).blocked,
         )
+
+    def _pelvis(self, t: float) -> Array:
+        """World metres [3] of the actor's pelvis at time t."""
+        return self.world_from_work[:3, :3] @ self.motion.pose(t).pelvis + self.world_from_work[:3, 3]
 
     def skeleton(self, t: float) -> tuple[Pose, Skeleton]:
         """The actor at time t (seconds) in the work frame."""

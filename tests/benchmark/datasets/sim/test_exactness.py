@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -22,7 +23,8 @@ FRAMES = (0, 5, 10, 16)
 
 @pytest.fixture(scope="module")
 def about(cache: Path, row: Row) -> truth.About:
-    return truth.read_about(cache / "truth" / row.take_name / f"{row.first_frame:06d}_{row.last_frame:06d}_3" / "about.json")
+    path = cache / "truth" / row.take_name / f"{row.first_frame:06d}_{row.last_frame:06d}_3" / "about.json"
+    return msgspec.json.decode(path.read_bytes(), type=truth.About)
 
 
 @pytest.fixture(scope="module")
