@@ -132,10 +132,9 @@ def read_takes(root: Path) -> tuple[dict[str, Take], list[tuple[str, str]]]:
     if not listed.is_file():
         return {take.name: take for take in _takes_of_folders(root)}, []
     try:
-        raw = json.loads(listed.read_bytes())  # not msgspec: a list written by Python may hold NaN, which this reads
-        if not isinstance(raw, list):
-            raise TypeError(f"Expected `array`, got {type(raw).__name__}")
-    except (OSError, ValueError, TypeError) as error:
+        # Parsed by json: a list written by Python may hold NaN, which msgspec refuses.
+        raw = msgspec.convert(json.loads(listed.read_bytes()), list)
+    except (OSError, ValueError) as error:
         raise UserError(f"{listed}: {error}; expected a list of takes: fetch the metadata part again") from None
     takes: dict[str, Take] = {}
     faults: list[tuple[str, str]] = []

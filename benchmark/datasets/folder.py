@@ -6,6 +6,7 @@ Frames are numbered in the files as they stand; nothing is resampled in time or 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -76,11 +77,18 @@ class ClipJson(_Known):
 
 
 class ClipsJson(_Known):
-    """The whole file."""
+    """The whole file; its clips are read one by one, so that one fault hides no other."""
 
-    clips: list[ClipJson]
+    clips: list[Any]
     name: str = "folder"
     schema: int = SCHEMA
+
+
+def _check_clip(clip: ClipJson) -> None:
+    if not clip.id or "/" in clip.id or clip.id.startswith("."):
+        raise UserError(f"clip id {clip.id!r} must be a plain file name")
+    if not clip.exo or clip.first_frame < 0 or not 0 < clip.fps < math.inf:
+        raise UserError(f"clip {clip.id!r} needs an exo view, first_frame >= 0 and fps > 0")
 
 
 class Folder:
@@ -95,29 +103,50 @@ class Folder:
 
     @cached_property
     def _content(self) -> ClipsJson:
-        try:
-            content = msgspec.json.decode(self.index.read_bytes(), type=ClipsJson)
+        try:  # json: what Python writes may hold NaN, which msgspec refuses
+            content = msgspec.convert(json.loads(self.index.read_bytes()), ClipsJson)
         except OSError as error:
             raise UserError(f"{self.index}: cannot be read ({error.strerror})") from None
-        except msgspec.DecodeError as error:
+        except ValueError as error:
             raise UserError(f"{self.index}: {error}; the format is in docs/data.md") from None
         if content.schema != SCHEMA:
             raise UserError(f"{self.index}: schema {content.schema}, this version reads {SCHEMA}")
-        for clip in content.clips:
-            if not clip.id or "/" in clip.id or clip.id.startswith("."):
-                raise UserError(f"{self.index}: clip id {clip.id!r} must be a plain file name")
-            if not clip.exo or clip.first_frame < 0 or not clip.fps > 0:
-                raise UserError(f"{self.index}: clip {clip.id!r} needs an exo view, first_frame >= 0 and fps > 0")
         return content
 
     @cached_property
+    def _listing(self) -> tuple[dict[str, ClipJson], list[tuple[str, str]]]:
+        clips: dict[str, ClipJson] = {}
+        faults: list[tuple[str, str]] = []
+        for number, item in enumerate(self._content.clips):
+            try:
+                clip = msgspec.convert(item, ClipJson)
+                _check_clip(clip)
+                if clip.id in clips:
+                    raise UserError(f"clip {clip.id!r} comes twice")
+            except (ValueError, UserError) as error:
+                where = f"{self.index}, clips[{number}]"
+                faults.append((where, f"{where}: {error}; the format is in docs/data.md"))
+                continue
+            clips[clip.id] = clip
+        return clips, faults
+
+    @property
     def clips(self) -> dict[str, ClipJson]:
         """Clips by id."""
-        return {clip.id: clip for clip in self._content.clips}
+        return self._listing[0]
+
+    @property
+    def faults(self) -> list[tuple[str, str]]:
+        """(where, what) for each clip that cannot be read."""
+        return self._listing[1]
 
     @property
     def name(self) -> str:
-        return self._content.name
+        """The name in the file; "folder" where the file cannot be read, which every other call says."""
+        try:
+            return self._content.name
+        except UserError:
+            return "folder"
 
     def splits(self) -> tuple[str, ...]:
         return ("all",)
@@ -125,7 +154,14 @@ class Folder:
     def manifest(self, split: str) -> Manifest:
         if split != "all":
             raise unknown("split", split, self.splits())
-        return Manifest.of("all", self.name, [self._row(clip) for clip in self._content.clips])
+        if self.faults:
+            more = f" ({len(self.faults) - 1} more: see 'egox-bench data verify')" if len(self.faults) > 1 else ""
+            raise UserError(self.faults[0][1] + more)  # never a smaller split under the same name
+        return self.sound()
+
+    def sound(self) -> Manifest:
+        """All clips but those with `faults`."""
+        return Manifest.of("all", self.name, [self._row(clip) for clip in self.clips.values()])
 
     def _row(self, clip: ClipJson) -> Row:
         return Row(
@@ -243,7 +279,13 @@ class Folder:
             if isinstance(data.lens, str):
                 raise unknown(f"lens name in {where}", data.lens, [ARIA_DEFAULT])
             written = {"lens": data.lens, "width": data.width, "height": data.height, "world_from_camera": poses}
-            return Camera.from_json(written)
+            camera = Camera.from_json(written)
+            numbers = [value for name, value in data.lens.items() if name != "model"]
+            if not np.isfinite(np.hstack(numbers)).all() or min(camera.width, camera.height) < 1:
+                raise UserError(f"{where}: lens and size must be finite numbers, the size above 0")
+            if any(data.lens[name] <= 0 for name in ("f", "fx", "fy") if name in data.lens):
+                raise UserError(f"{where}: the focal length must be above 0")
+            return camera
         except (ValueError, TypeError) as error:
             raise UserError(f"{where}: {error}") from None
 
@@ -260,6 +302,17 @@ class Folder:
                 if Input.EXO_VIDEO in reasons:
                     return ()
         return tuple(views)
+
+    def further_view_problems(self, clip: ClipJson, exo: ExoJson, canvas: Canvas) -> dict[Input, str]:
+        """Why what the view names cannot be used: for views but the first, whose faults are not the clip's."""
+        reasons: dict[Input, str] = {}
+        where = f"{self.index}, clip {clip.id}, exo {exo.name}"
+        try:
+            self._exo_view(clip, exo, canvas, reasons, where)
+        except UserError as error:
+            return {Input.EXO_VIDEO: str(error)}
+        named = {Input.EXO_CAMERA: exo.camera, Input.DEPTH: exo.depth}
+        return {need: reason for need, reason in reasons.items() if named[need]}
 
     def _exo_view(self, clip: ClipJson, exo: ExoJson, canvas: Canvas, reasons: dict[Input, str], where: str) -> View:
         video = self._video(clip, exo.video, canvas)
@@ -286,6 +339,8 @@ class Folder:
             raise UserError(f"{where}: no depth is given")
         path = self.file(exo.depth)
         if path.suffix == ".npz":
+            if not path.is_file():
+                raise UserError(f"{path} is not there")
             return Maps(source=DepthArchive(path, self._digests), indices=canvas.window(clip.first_frame))
         files = [path / f"{clip.first_frame + index:05d}.npy" for index in range(FRAMES)]
         absent = next((file for file in files if not file.is_file()), None)

@@ -89,32 +89,44 @@ class EgoXRelease:
     @cached_property
     def _lists(self) -> dict[str, dict[str, ReleaseClip]]:
         """Clips by name, by list: meta.json is "all", meta_seen.json is "seen"."""
+        return self._read_all[0]
+
+    @property
+    def faults(self) -> list[tuple[str, str]]:
+        """(where, what) for each list or item that cannot be used."""
+        return self._read_all[1]
+
+    @cached_property
+    def _read_all(self) -> tuple[dict[str, dict[str, ReleaseClip]], list[tuple[str, str]]]:
         lists: dict[str, dict[str, ReleaseClip]] = {}
+        faults: list[tuple[str, str]] = []
         for path in self._metas:
             name = path.stem.removeprefix("meta").strip("_-") or "meta"
-            lists[name] = {clip.name: clip for clip in self._read(path)}
-        return lists
+            lists[name] = {clip.name: clip for clip in self._read(path, faults)}
+        return lists, faults
 
     @cached_property
     def clips(self) -> dict[str, ReleaseClip]:
         """All clips by name."""
         return {name: clip for clips in self._lists.values() for name, clip in clips.items()}
 
-    def _read(self, path: Path) -> Iterator[ReleaseClip]:
+    def _read(self, path: Path, faults: list[tuple[str, str]]) -> Iterator[ReleaseClip]:
         try:
             data = json.loads(path.read_bytes())  # not msgspec: lists written by Python may hold NaN, which this reads
             entries = data["test_datasets"]
             if not isinstance(entries, list):
                 raise TypeError(f"test_datasets is {type(entries).__name__}, expected a list")
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f'{path}: not a release list ({error}); expected {{"test_datasets": [...]}}') from None
+            faults.append((str(path), f'{path}: not a release list ({error}); expected {{"test_datasets": [...]}}'))
+            return
         for number, item in enumerate(entries):
             where = f"{path}, item {number}"
             try:
-                entry = msgspec.convert(item, _Entry)
+                yield self._resolved(msgspec.convert(item, _Entry), where)
             except msgspec.ValidationError as error:
-                raise UserError(f"{where}: {error}; fetch the file again or drop the item") from None
-            yield self._resolved(entry, where)
+                faults.append((where, f"{where}: {error}; fetch the file again or drop the item"))
+            except UserError as error:
+                faults.append((where, str(error)))
 
     def _resolved(self, entry: _Entry, where: str) -> ReleaseClip:
         name = PurePosixPath(entry.exo_path).parent.name
@@ -153,7 +165,17 @@ class EgoXRelease:
     def manifest(self, split: str) -> Manifest:
         if split not in self.splits():
             raise unknown("split", split, self.splits())
+        if self.faults:
+            more = f" ({len(self.faults) - 1} more: see 'egox-bench data verify')" if len(self.faults) > 1 else ""
+            raise UserError(self.faults[0][1] + more)  # never a smaller split under the same name
         clips = self.clips if split == "all" else self._lists[split]
+        return self._manifest(split, clips)
+
+    def sound(self) -> Manifest:
+        """All clips but those with `faults`."""
+        return self._manifest("all", self.clips)
+
+    def _manifest(self, split: str, clips: dict[str, ReleaseClip]) -> Manifest:
         return Manifest.of(split, self.name, [self._row(clip) for clip in clips.values()])
 
     def _row(self, clip: ReleaseClip) -> Row:

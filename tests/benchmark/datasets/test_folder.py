@@ -13,8 +13,10 @@ import pytest
 
 from benchmark.canvas import FULL, MINI
 from benchmark.clip import Input
+from benchmark.datasets.dataset import Problem, Severity
 from benchmark.datasets.folder import Folder
 from benchmark.datasets.opening import open_dataset
+from benchmark.datasets.verify import verify_data
 from benchmark.errors import UserError
 from benchmark.video import write_h264
 from egox.cameras import Camera, Fisheye624, Pinhole
@@ -38,7 +40,12 @@ def content(frames: int = 60) -> dict[str, Any]:
                     {
                         "name": "tripod",
                         "video": "desk/tripod.mp4",
-                        "camera": {"lens": LENS, "width": 228, "height": 128, "world_from_camera": EXO_POSES["cam01"].tolist()},
+                        "camera": {
+                            "lens": dict(LENS),
+                            "width": 228,
+                            "height": 128,
+                            "world_from_camera": EXO_POSES["cam01"].tolist(),
+                        },
                     },
                     {"name": "shelf", "video": "desk/shelf.mp4"},
                 ],
@@ -146,7 +153,7 @@ def test_a_null_pose_is_a_reason_with_its_frame(tmp_path: Path):
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda d: d["clips"][0].update(captoin="x"), "unknown field `captoin` - at `$.clips[0]`"),
+        (lambda d: d["clips"][0].update(captoin="x"), "clips[0]: Object contains unknown field `captoin`"),
         (lambda d: d["clips"][0].pop("ego"), "missing required field `ego`"),
         (lambda d: d["clips"][0].update(id="../x"), "must be a plain file name"),
         (lambda d: d["clips"][0].update(first_frame="3"), "Expected `int`, got `str`"),
@@ -185,9 +192,9 @@ def test_a_fault_of_one_clip_is_its_reason(tmp_path: Path, spoil: Callable[[dict
 def test_verify_lists_a_short_video_and_small_pictures(tmp_path: Path):
     root = write_folder(tmp_path / "own", content())
     write_h264(root / "desk" / "ego.mp4", numbered(30, 160, 160), fps=25)
-    problems = [p.what for p in Folder(root).verify(progress=lambda *_: None)]
-    assert any("ego.mp4: decodes to 30 frames, 54 are wanted" in what for what in problems)
-    assert any("smaller than the full canvas" in what for what in problems)
+    told = [p.what for p in Folder(root).verify(progress=lambda *_: None)]
+    assert any("ego.mp4: decodes to 30 frames, 54 are wanted" in what for what in told)
+    assert any("smaller than the full canvas" in what for what in told)
     clip = Folder(root).clip(Folder(root).manifest("all").rows[0], FULL)
     assert "smaller than the full canvas" in clip.missing[Input.EXO_VIDEO]
 
@@ -200,3 +207,62 @@ def test_the_example_of_the_documentation_is_read(tmp_path: Path):
     (tmp_path / "clips.json").write_text(block[1])
     rows = Folder(tmp_path).manifest("all").rows
     assert rows[0].clip_id
+
+
+def problems(root: Path) -> list[Problem]:
+    return list(Folder(root).verify(progress=lambda *_: None))
+
+
+def test_one_bad_clip_hides_no_other_from_verify(tmp_path: Path):
+    data = content()
+    clip = data["clips"][0]
+    data["clips"] = [{**clip, "captoin": "x"}, {**clip, "first_frame": "3"}, {**clip, "ego": {"camera": "desk/none.json"}}, clip]
+    root = write_folder(tmp_path / "own", data)
+    report = verify_data(root, progress=lambda *_: None)
+    told = [p.what for p in report.problems if p.severity is Severity.ERROR]
+    for words in (
+        "clips[0]: Object contains unknown",
+        "clips[1]: Expected `int`",
+        "desk/none.json: cannot be read",
+        "comes twice",
+    ):
+        assert sum(words in what for what in told) == 1, (words, told)
+    with pytest.raises(UserError, match=re.escape("clips[0]: Object contains") + r".*\(2 more: see"):
+        Folder(root).manifest("all")
+    (root / "clips.json").write_text('{"clips": 5}')
+    report = verify_data(root, progress=lambda *_: None)
+    assert (report.dataset, report.errors) == ("folder", 1)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda c: c["exo"][0]["camera"]["lens"].update(model="Pinhoel"), "'Pinhoel' is not one of"),
+        (lambda c: c["exo"][0]["camera"]["lens"].update(fx=0), "focal"),
+        (lambda c: c["exo"][0]["camera"].update(world_from_camera=np.zeros((4, 4)).tolist()), "not a rotation"),
+        (lambda c: c["exo"][0].update(depth="desk/none"), "desk/none/00005.npy is not there"),
+        (lambda c: c["exo"][0].update(depth="desk/none.npz"), "desk/none.npz is not there"),
+        (lambda c: c.update(ego_prior="desk/none.mp4"), "desk/none.mp4: cannot be read"),
+        (lambda c: c["exo"][1].update(video="desk/none.mp4"), "desk/none.mp4: cannot be read"),
+        (lambda c: c["exo"][1].update(depth="desk/none"), "desk/none/00005.npy is not there"),
+    ],
+)
+def test_what_is_named_and_cannot_be_read_is_one_error_of_verify(
+    tmp_path: Path, spoil: Callable[[dict[str, Any]], Any], words: str
+):
+    data = content()
+    spoil(data["clips"][0])
+    told = [p.what for p in problems(write_folder(tmp_path / "own", data)) if p.severity is Severity.ERROR]
+    assert len(told) == 1, told
+    assert words in told[0]
+
+
+def test_what_is_not_named_is_not_worth_a_word(tmp_path: Path):
+    data = content()
+    del data["clips"][0]["caption"]
+    del data["clips"][0]["exo"][0]["camera"]
+    del data["clips"][0]["ego"]["video"]
+    told = [p.what for p in problems(write_folder(tmp_path / "own", data))]
+    assert len(told) == 2, told
+    assert "smaller than the full canvas" in told[0]
+    assert "aria-default" in told[1]

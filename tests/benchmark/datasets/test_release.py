@@ -285,3 +285,13 @@ def test_every_depth_file_is_checked_by_header_and_size(tmp_path: Path, spoil: C
     clip = data.clip(data.manifest("all").rows[0], FULL)
     assert words in clip.missing[Input.DEPTH]
     assert sum(words in p.what for p in data.verify(progress=lambda *_: None)) == 1
+
+
+def test_one_bad_item_hides_no_other_from_verify(tmp_path: Path):
+    data = write_release(tmp_path / "r", [entry()])
+    items = [{"exo_path": 7}, {**entry("lab_04_0_48"), "exo_path": "../x/exo.mp4"}, {**entry(), "ego_extrinsics": []}]
+    (data.root / "meta.json").write_text(json.dumps({"test_datasets": items}))
+    (data.root / "meta_seen.json").write_text("{")
+    told = [p.what for p in EgoXRelease(data.root).verify(progress=lambda *_: None) if p.severity is Severity.ERROR]
+    for words in ("item 0: ", "leaves the folder", "has 0 poses", "meta_seen.json: not a release list"):
+        assert sum(words in what for what in told) == 1, (words, told)
