@@ -78,6 +78,6 @@ class Dataset(Protocol):
         """The clip on a canvas. Inputs that are not there are named in `Clip.missing`, never guessed."""
         ...
 
-    def verify(self, *, progress: Progress) -> Iterator[Problem]:
-        """All problems of the data, one after the other."""
+    def verify(self, *, progress: Progress, limit: int | None = None) -> Iterator[Problem]:
+        """All problems of the data, one after the other; of the first `limit` takes or clips where it is recorded."""
         ...

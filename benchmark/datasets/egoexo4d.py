@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from egox.cameras import Camera
@@ -280,6 +281,8 @@ class EgoExo4D:
             )
         else:
             cameras = self.cameras(take, row_offset=row.row_offset)
+            if not row.exo_cam:  # a list that names none; the view's name in the clip is the choice
+                row = msgspec.structs.replace(row, exo_cam=self.main_exo(take, cameras) or "")
             exo = self._exo_views(take, cameras, row, canvas, missing)
             ego_camera = self._ego_camera(cameras, row, canvas, missing)
             truth = self._truth(take, row, canvas, ego_camera, missing)
@@ -308,6 +311,8 @@ class EgoExo4D:
         self, take: Take, cameras: TakeCameras, row: Row, canvas: Canvas, missing: dict[Input, str]
     ) -> tuple[View, ...]:
         try:
+            if not row.exo_cam:
+                raise UserError(f"{take.name} has no calibrated landscape exo camera with a video; see 'egox-bench data verify'")
             main = self._exo_view(take, cameras, row.exo_cam, row, canvas)
         except UserError as error:
             missing[Input.EXO_VIDEO] = missing[Input.EXO_CAMERA] = str(error)

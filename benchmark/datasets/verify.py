@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 
-from ..errors import UserError
 from .dataset import Problem, Progress, Severity
 from .opening import open_dataset
 
@@ -26,21 +25,12 @@ class Report:
 
 
 def verify_data(where: str | Path, *, progress: Progress, limit: int | None = None) -> Report:
-    """Check a data folder. limit: only so many takes or clips, for recorded data.
+    """Check a data folder. limit: only so many takes or clips; the simulated world is checked as a whole.
 
     Raises UserError where nothing can be checked at all (no such folder, unknown layout).
     """
     dataset = open_dataset(where)
-    from .egoexo4d import EgoExo4D
-    from .folder import Folder
-    from .release import EgoXRelease
-
-    if isinstance(dataset, EgoExo4D | EgoXRelease | Folder):
-        found = dataset.verify(progress=progress, limit=limit)
-    elif limit is None:
-        found = dataset.verify(progress=progress)
-    else:
-        raise UserError(f"--limit is for recorded data; {where} is checked as a whole: leave it out")
+    found = dict.fromkeys(dataset.verify(progress=progress, limit=limit))  # one finding is told once
     order = list(Severity)
     problems = sorted(found, key=lambda problem: order.index(problem.severity))
     return Report(data=str(where), dataset=dataset.name, problems=tuple(problems))

@@ -23,10 +23,6 @@ class Grouping:
     links: tuple[str, ...]
     share_with_wearers: float
 
-    @property
-    def wearers_may_overlap(self) -> bool:
-        return "participant" not in self.links
-
 
 def group_takes(takes: Sequence[Take], *, largest_share: float = LARGEST_SHARE) -> Grouping:
     """Group by place, capture and wearer; by place and capture alone where wearers tie too many takes into one group."""

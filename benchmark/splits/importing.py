@@ -1,7 +1,8 @@
 """Turn a released list of clips into a manifest, filling in from a download what the list leaves out.
 
 A list names take and frames only. With a data folder the rows get the take's uid, capture, place, wearer digest, scenario,
-and the exo camera, found by comparing the list's `camera_extrinsics` with the take's calibrated cameras.
+and the exo camera, found by comparing the list's `camera_extrinsics` with the take's calibrated cameras; where the list
+has none it is the take's main camera.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from ..datasets.egoexo4d_layout import Take
 from .manifest import Manifest, Row
 from .released import Listed
 
+MAIN_CAMERA = "exo-cam:main"
+"""`Row.pose_source` of a clip whose list names no exo camera: `EgoExo4D.main_exo` chose it."""
+
 SAME_CAMERA = 0.01
 """Two poses are one camera where no entry of their 3x4 matrices differs by more (metres and rotation entries)."""
 
@@ -33,6 +37,7 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     takes_known: int
     cameras_found: int
+    cameras_chosen: int
     null_poses: int
     warnings: tuple[str, ...]
 
@@ -52,11 +57,15 @@ def import_list(listed: Sequence[Listed], *, split: str, dataset: str = "egoexo4
     """
     reader = None if data is None else EgoExo4D(data)
     rows = []
-    without_take, without_camera = [], []
+    without_take, without_camera, chosen = [], [], []
     for clip in listed:
         take = None if reader is None else reader.takes.get(clip.take)
         camera = "" if reader is None or take is None else _camera(clip, reader, take)
-        rows.append(_row(clip, take, camera))
+        if reader is not None and take is not None and not camera and clip.camera_extrinsics is None:
+            camera = reader.main_exo(take, reader.cameras(take)) or ""
+            if camera:
+                chosen.append(clip.name)
+        rows.append(_row(clip, take, camera, chosen=clip.name in chosen[-1:]))
         if take is None:
             without_take.append(clip.name)
         if not camera:
@@ -68,9 +77,10 @@ def import_list(listed: Sequence[Listed], *, split: str, dataset: str = "egoexo4
         clips=len(rows),
         digest=manifest.digest,
         takes_known=len(rows) - len(without_take),
-        cameras_found=len(rows) - len(without_camera),
+        cameras_found=len(rows) - len(without_camera) - len(chosen),
+        cameras_chosen=len(chosen),
         null_poses=len(nulls),
-        warnings=tuple(_warnings(data, without_take, without_camera, nulls)),
+        warnings=tuple(_warnings(data, without_take, without_camera, chosen, nulls)),
     )
     return Import(manifest=manifest, report=report)
 
@@ -93,7 +103,7 @@ def _camera(clip: Listed, reader: EgoExo4D, take: Take) -> str:
     return matching_camera(extrinsics, {name: inverse(one.world_from_camera)[:3] for name, one in calibrated.items()})
 
 
-def _row(clip: Listed, take: Take | None, camera: str) -> Row:
+def _row(clip: Listed, take: Take | None, camera: str, *, chosen: bool) -> Row:
     first, last = clip.window.first, clip.window.last
     bare = Row(clip_id=clip.name, take_uid="", take_name=clip.take, first_frame=first, last_frame=last, exo_cam=camera)
     if take is None:
@@ -107,10 +117,13 @@ def _row(clip: Listed, take: Take | None, camera: str) -> Row:
         participant=take.participant,
         scenario=take.scenario,
         university=take.university,
+        pose_source=MAIN_CAMERA if chosen else "",
     )
 
 
-def _warnings(data: Path | None, takes: Sequence[str], cameras: Sequence[str], nulls: Sequence[str]) -> Iterator[str]:
+def _warnings(
+    data: Path | None, takes: Sequence[str], cameras: Sequence[str], chosen: Sequence[str], nulls: Sequence[str]
+) -> Iterator[str]:
     if data is None:
         yield "no --data: take uids, places and exo cameras stay unknown, so `data audit` compares takes by name only"
     elif takes:
@@ -118,5 +131,7 @@ def _warnings(data: Path | None, takes: Sequence[str], cameras: Sequence[str], n
     if data is not None and len(cameras) > len(takes):
         rest = [name for name in cameras if name not in set(takes)]
         yield f"{len(rest)} clips whose exo camera matches no calibrated camera of their take, the first is {rest[0]}"
+    if chosen:
+        yield f"{len(chosen)} clips without an exo camera in the list: their take's main one is written, the first is {chosen[0]}"
     if nulls:
         yield f"{len(nulls)} clips with null ego poses (kept; a run calls them undefined), the first is {nulls[0]}"

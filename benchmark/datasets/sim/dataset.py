@@ -100,8 +100,8 @@ class SimDataset:
             missing=missing,
         )
 
-    def verify(self, *, progress: Progress) -> Iterator[Problem]:
-        """Problems of what is rendered so far, as the Ego-Exo4D reader sees it."""
+    def verify(self, *, progress: Progress, limit: int | None = None) -> Iterator[Problem]:
+        """Problems of what is rendered so far, as the Ego-Exo4D reader sees it; `limit` is for recorded data."""
         self._list([])
         for problem in EgoExo4D(self.root).verify(progress=progress):
             if not problem.what.startswith("no video "):  # views that nobody asked for are not rendered

@@ -36,7 +36,6 @@ def test_wearers_are_dropped_as_links_when_one_group_swallows_over_40_percent():
     rest = [take(f"r{i}", place=f"r{i}", participant=f"r{i}") for i in range(5)]
     grouping = group_takes([*knot, *rest])
     assert grouping.links == PLACE_LINKS
-    assert grouping.wearers_may_overlap
     assert grouping.share_with_wearers == 0.5
     assert len(set(grouping.of.values())) == 10
 
@@ -46,7 +45,6 @@ def test_wearers_link_as_long_as_no_group_is_larger_than_40_percent():
     rest = [take(f"r{i}", place=f"r{i}", participant=f"r{i}") for i in range(6)]
     grouping = group_takes([*pair, *rest])
     assert grouping.links == ALL_LINKS
-    assert not grouping.wearers_may_overlap
     assert len(set(grouping.of.values())) == 7
 
 

@@ -6,12 +6,16 @@ import shutil
 import numpy as np
 import pytest
 
+from benchmark.canvas import MINI
+from benchmark.clip import Input
+from benchmark.datasets.egoexo4d import EgoExo4D
 from benchmark.errors import UserError
 from benchmark.splits.importing import import_list, matching_camera
 from benchmark.splits.manifest import load_manifest
 from benchmark.splits.released import parse_name, read_list
 from benchmark.splits.windows import Window
 
+from ..datasets.download import Download
 from .crafted import crafted_take, write_takes
 
 
@@ -147,6 +151,25 @@ def test_a_camera_matches_by_its_pose_and_only_within_a_centimetre():
     off[0, 3] += 0.02
     assert matching_camera(off, cameras) == ""
     assert matching_camera(one, {}) == ""
+
+
+def test_a_plain_list_gets_the_main_camera_of_its_take(tmp_path):
+    download = Download(tmp_path / "data")
+    download.take("lab_01_2", best_exo="cam02")
+    plain = listed(tmp_path, "lab_01_2_0_48\n", "seen.txt")
+    done = import_list(plain, split="seen", data=download.root)
+    (row,) = done.manifest.rows
+    assert (row.exo_cam, row.pose_source) == ("cam02", "exo-cam:main")
+    assert (done.report.cameras_found, done.report.cameras_chosen) == (0, 1)
+    assert any("1 clips without an exo camera in the list" in warning for warning in done.report.warnings)
+    bare = import_list(plain, split="seen").manifest.rows[0]
+    clip = EgoExo4D(download.root).clip(bare, MINI)
+    assert bare.exo_cam == ""
+    assert [view.name for view in clip.exo] == ["cam02", "cam01"]
+    assert Input.EXO_CAMERA not in clip.missing
+    (download.root / "takes" / "lab_01_2" / "trajectory" / "gopro_calibs.csv").write_text("")
+    clip = EgoExo4D(download.root).clip(bare, MINI)
+    assert "lab_01_2 has no calibrated landscape exo camera" in clip.missing[Input.EXO_VIDEO]
 
 
 @pytest.mark.samples
