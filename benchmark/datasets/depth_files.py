@@ -58,18 +58,23 @@ def check_depth_files(paths: Sequence[Path]) -> tuple[int, int]:
 
     Raises UserError naming the first file that is cut short, not numbers [height, width], or of another size.
     """
-    first: tuple[int, ...] = ()
-    for path in paths:
-        shape, dtype, offset = _header(path)
-        if len(shape) != 2 or dtype.kind not in "fiu":
-            raise UserError(f"{path}: {dtype} of shape {shape}, expected numbers [height, width] in metres")
-        first = first or shape
-        if shape != first:
-            raise UserError(f"{path}: shape {shape}, but {paths[0].name} has {first}")
-        wanted, found = offset + shape[0] * shape[1] * dtype.itemsize, path.stat().st_size
-        if found < wanted:
-            raise UserError(f"{path}: truncated ({found} bytes, its header wants {wanted}); write it again with np.save")
-    return first[0], first[1]
+    size = _sound_size(paths[0])
+    for path in paths[1:]:
+        other = _sound_size(path)
+        if other != size:
+            raise UserError(f"{path}: shape {other}, but {paths[0].name} has {size}")
+    return size
+
+
+def _sound_size(path: Path) -> tuple[int, int]:
+    shape, dtype, offset = _header(path)
+    if len(shape) != 2 or dtype.kind not in "fiu":
+        raise UserError(f"{path}: {dtype} of shape {shape}, expected numbers [height, width] in metres")
+    height, width = shape
+    wanted, found = offset + height * width * dtype.itemsize, path.stat().st_size
+    if found < wanted:
+        raise UserError(f"{path}: truncated ({found} bytes, its header wants {wanted}); write it again with np.save")
+    return height, width
 
 
 def _header(path: Path) -> tuple[tuple[int, ...], np.dtype, int]:

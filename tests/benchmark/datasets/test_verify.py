@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from benchmark.datasets import verify_egoexo4d
 from benchmark.datasets.dataset import Problem, Severity
+from benchmark.datasets.head_motion import HeadMotion
 from benchmark.datasets.verify import as_text, verify_data
 from benchmark.errors import UserError
 from benchmark.video import count_packets
@@ -163,3 +165,11 @@ def test_a_table_without_rows_is_told_once(download: Download):
     download.calibs(folder, {})
     problems = [p for p in found(download.root) if "gopro_calibs.csv: no rows" in p.what]
     assert [p.where for p in problems] == ["lab_01_2, camera cam01, cam02"]
+
+
+@pytest.mark.parametrize(("lag", "words"), [(-5, "runs 5 frames ahead of the poses"), (6, "runs 6 frames behind the poses")])
+def test_a_lag_is_told_with_its_side(download: Download, monkeypatch: pytest.MonkeyPatch, lag: int, words: str):
+    download.height = 448  # what the check looks for
+    download.take(cams=("cam01",))
+    monkeypatch.setattr(verify_egoexo4d, "head_motion", lambda *_: HeadMotion(lag=lag, agreement=0.9))
+    assert sum(words in p.what and p.severity is Severity.WARNING for p in found(download.root)) == 1
