@@ -50,7 +50,7 @@ class Dataset(Protocol):
 
     @property
     def name(self) -> str:
-        """Identity of the data: part of run keys ("sim-1", "egox-release", "egoexo4d")."""
+        """Identity of the data: part of run keys ("sim-2", "egox-release", "egoexo4d")."""
         ...
 
     @property

@@ -49,7 +49,11 @@ class SimDataset:
 
     def manifest(self, split: str) -> Manifest:
         """A split's rows; besides `splits()`, "train:<n>" gives n training clips, the first of which are `train`."""
-        return embedded_manifest(split) if split in catalogue.SIZES else catalogue.make_split(split)
+        if split in catalogue.SIZES:
+            return embedded_manifest(split)
+        if split == "all":
+            return Manifest.of("all", NAME, [row for name in catalogue.SIZES for row in embedded_manifest(name).rows])
+        return catalogue.make_split(split)
 
     def digests(self, row: Row, canvas: Canvas) -> ClipDigests:
         digest = catalogue.clip_digest(row, canvas)
