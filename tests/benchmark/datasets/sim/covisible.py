@@ -19,10 +19,6 @@ from egox.cameras import Camera
 Array = NDArray[Any]
 
 
-BEND = 0.004
-"""Four exo pixels lie on one smooth surface where their inverse depths are level within this share."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Pairs:
     """Per frame: places in the exo picture [n, 2] and z-depth there [n], and the ego pixels [n, 2] that show the same."""
@@ -36,7 +32,7 @@ class Pairs:
 def find_pairs(clip: Clip, moving: Sequence[int], frames: Sequence[int], *, exact: bool) -> Pairs:
     """Static co-visible pairs.
 
-    exact: depth read between the four exo pixels around the place, on smooth surfaces; else place and depth of the
+    exact: depth read between the four exo pixels around the place (all of one instance); else place and depth of the
     nearest exo pixel, as a splat does.
     """
     found: list[tuple[Array, Array, Array]] = []
@@ -75,8 +71,6 @@ def _pairs_of_frame(exo: View, ego: View, moving: Sequence[int], frame: int, *, 
     same = np.all([(ids[j, i] == own) & (np.abs(z[j, i] / far - 1) < 0.05) for j, i, _ in corners], axis=0)
     inverses = [1 / np.maximum(z[j, i], 1e-6) for j, i, _ in corners]
     inverse = np.sum([weight * one for (_, _, weight), one in zip(corners, inverses, strict=True)], axis=0)
-    # inverse depth is linear on a plane: where it bends between the four pixels there is an edge, and nothing to read between
-    same &= np.abs(inverses[0] + inverses[3] - inverses[1] - inverses[2]) < BEND * inverse
     return place[same], 1 / inverse[same], pixels[same]
 
 
