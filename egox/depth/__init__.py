@@ -1,0 +1,16 @@
+"""Depth of the exo clip: estimators, and the alignment of their maps (paper Sec. 3.1, Eq. 1)."""
+
+from .alignment import AffineFit, Alignment, NoFitError, align, fit_affine
+from .estimate import DepthEstimate, DepthEstimator, GivenDepth, z_from_range
+
+__all__ = [
+    "AffineFit",
+    "Alignment",
+    "DepthEstimate",
+    "DepthEstimator",
+    "GivenDepth",
+    "NoFitError",
+    "align",
+    "fit_affine",
+    "z_from_range",
+]
