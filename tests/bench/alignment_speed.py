@@ -1,4 +1,4 @@
-"""Prints what aligning the depth of a full-size clip costs: 49 maps of 448x784, with and without a mask.
+"""Prints what aligning the depth of a full-size clip and finding its motion cost: 49 frames of 448x784.
 
 python tests/bench/alignment_speed.py
 """
@@ -11,6 +11,7 @@ import time
 import numpy as np
 
 from egox.depth import DepthEstimate, align
+from egox.motion import motion_masks
 
 SHAPE = (49, 448, 784)
 
@@ -34,6 +35,11 @@ def main() -> None:
         aligned = align(estimate, mask)
         took = time.perf_counter() - began
         print(f"{SHAPE[0]} maps of {SHAPE[2]}x{SHAPE[1]}, {name}: {took:.2f} s, residual {np.median(aligned.residual):.2%}")
+    frames = np.random.default_rng(0).integers(0, 256, (*SHAPE, 3), np.uint8)
+    for name, colours in (("depth", None), ("depth and colour", frames)):
+        began = time.perf_counter()
+        motion_masks(estimate.metric_m, colours)
+        print(f"motion by {name}: {time.perf_counter() - began:.2f} s")
     print(f"at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
 
 
