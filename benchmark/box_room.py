@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from egox.cameras import Camera, Fisheye624, KannalaBrandt, rigid
 
-from .clip import Clip, Maps, MapSource, View
+from .clip import Z_UP, Clip, Maps, MapSource, View
 from .video import Frames, Video
 
 HALF_M = np.array([2.5, 2.0, 1.3])
@@ -68,6 +68,7 @@ def box_room_clip(clip_id: str, *, seed: int = 0, frames: int = 5, ego_side: int
         exo=exo,
         ego_camera=ego_camera,
         ego_size=(ego_side, ego_side),
+        up=Z_UP,
         caption="A person looks around in an empty painted room.",
         ego_prior=Video.of_array(prior, fps=FPS, label=f"{clip_id} ego prior"),
         body_pose=joints,
@@ -107,8 +108,15 @@ def _exo_view(number: int, frames: int, phase: NDArray) -> View:
         video=Video.of_array(seen.pictures, fps=FPS, label=name),
         camera=camera,
         depth=_maps(ArrayMaps(seen.depth_m, f"{name} depth"), frames),
+        disparity=_maps(ArrayMaps(_relative(seen.depth_m), f"{name} disparity"), frames),
         masks=_maps(ArrayMaps(seen.faces, f"{name} faces"), frames),
     )
+
+
+def _relative(depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Inverse depth by a scale and a shift that say nothing about metres; NaN where depth is unknown."""
+    with np.errstate(divide="ignore"):
+        return np.where(depth_m > 0, 3.0 / depth_m + 0.4, np.nan).astype(np.float32)
 
 
 def _maps(source: MapSource, frames: int) -> Maps:

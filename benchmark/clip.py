@@ -17,15 +17,19 @@ from .errors import Undefined
 from .inputs import Input, Privilege
 from .video import Crop, Frames, PictureOp, Resize, Upright, Video
 
+Z_UP: NDArray[np.float64] = np.array([0.0, 0.0, 1.0])
+"""`Clip.up` of worlds whose z axis points up."""
+Z_UP.setflags(write=False)
+
 
 class MapSource(Protocol):
-    """A map a frame (z-depth in metres, or instance ids), read on demand."""
+    """A map a frame (z-depth in metres, relative inverse depth, or instance ids), read on demand."""
 
     @property
     def key(self) -> str: ...
 
     def frame(self, index: int) -> NDArray:
-        """[height, width]; depth is float32 with 0 where unknown, ids are int16."""
+        """[height, width]; depth is float32 with 0 where unknown, disparity float32 with NaN there, ids are int16."""
         ...
 
 
@@ -63,26 +67,28 @@ class Maps:
 class View:
     """A video with its camera and, where there are any, its depth and instance ids. What changes one changes all.
 
-    camera is None where a dataset has no calibration for the view.
+    camera is None where a dataset has no calibration for the view. disparity: the temporally smooth twin of depth, as a
+    network for videos gives it: relative inverse depth, larger = nearer, known up to one scale and one shift a clip.
     """
 
     name: str
     video: Video
     camera: Camera | None
     depth: Maps | None = None
+    disparity: Maps | None = None
     masks: Maps | None = None
 
     def cropped(self, left: int, top: int, width: int, height: int) -> View:
-        """Cut pixels, camera, depth and ids to one rectangle."""
+        """Cut pixels, camera and maps to one rectangle."""
         op = Crop(left, top, width, height)
         return self._changed(op, self.camera and self.camera.cropped(left, top, width, height))
 
     def resized(self, width: int, height: int) -> View:
-        """Resize pixels, camera, depth and ids."""
+        """Resize pixels, camera and maps."""
         return self._changed(Resize(width, height), self.camera and self.camera.resized(width, height))
 
     def upright(self) -> View:
-        """Turn pixels, camera, depth and ids 90 degrees clockwise."""
+        """Turn pixels, camera and maps 90 degrees clockwise."""
         return self._changed(Upright(), self.camera and self.camera.upright())
 
     def _changed(self, op: PictureOp, camera: Camera | None) -> View:
@@ -91,6 +97,7 @@ class View:
             video=self.video.then(op),
             camera=camera,
             depth=self.depth and self.depth.then(op),
+            disparity=self.disparity and self.disparity.then(op),
             masks=self.masks and self.masks.then(op),
         )
 
@@ -106,7 +113,8 @@ class Clip:
     place and take group clips for splits and statistics. frame_indices are on the take's own clock.
     exo[0] is the view that the manifest names. ego_camera is upright, at the ego canvas; None only with a reason in
     `missing`. `missing` says why an input is not there ("pose missing at frame 1008"); truth may be among them.
-    body_pose: joint name to [frames, 3] world metres.
+    body_pose: joint name to [frames, 3] world metres. up: [3] unit vector of "up" in the world; None where the world has no
+    known one (a world that is the exo camera).
     """
 
     id: str
@@ -117,6 +125,7 @@ class Clip:
     exo: tuple[View, ...]
     ego_camera: Camera | None
     ego_size: tuple[int, int]
+    up: NDArray | None = None
     caption: str | None = None
     ego_prior: Video | None = None
     body_pose: Mapping[str, NDArray] | None = None
@@ -135,8 +144,8 @@ class Clip:
 class ClipInputs:
     """What of a clip a method may see, by its declared needs. Fields that it did not declare are None or empty.
 
-    size: (height, width) and n_frames of the video that is asked for. truth: all of it, its first frame only, or None,
-    by the method's privilege.
+    size: (height, width) and n_frames of the video that is asked for. up comes with the ego camera, a view's disparity with
+    its depth. truth: all of it, its first frame only, or None, by the method's privilege.
     """
 
     clip_id: str
@@ -145,14 +154,25 @@ class ClipInputs:
     fps: float
     exo: tuple[View, ...] = ()
     ego_camera: Camera | None = None
+    up: NDArray | None = None
     caption: str | None = None
     ego_prior: Video | None = None
     body_pose: Mapping[str, NDArray] | None = None
     truth: Video | None = None
 
 
-def inputs_for(clip: Clip, *, needs: frozenset[Input], exo_views: int = 1, privilege: Privilege = Privilege.NONE) -> ClipInputs:
-    """The inputs that a method with these needs may see. Raises Undefined, with the reason, where one is missing."""
+def inputs_for(
+    clip: Clip,
+    *,
+    needs: frozenset[Input],
+    optional: frozenset[Input] = frozenset(),
+    exo_views: int = 1,
+    privilege: Privilege = Privilege.NONE,
+) -> ClipInputs:
+    """The inputs that a method with these needs may see, and of the optional ones those that the clip has.
+
+    Raises Undefined, with the reason, where one that it needs is missing.
+    """
     reason = clip.undefined_for(needs)
     if reason is not None:
         raise Undefined(reason)
@@ -160,28 +180,31 @@ def inputs_for(clip: Clip, *, needs: frozenset[Input], exo_views: int = 1, privi
         raise Undefined(f"{exo_views} exo views are needed, the clip has {len(clip.exo)}")
     if privilege is not Privilege.NONE and clip.truth is None:
         raise Undefined(clip.missing.get(Input.TRUTH, "no ego truth"))
-    views: Sequence[View] = clip.exo[:exo_views] if Input.EXO_VIDEO in needs else ()
+    given = needs | optional.difference(clip.missing)
+    views: Sequence[View] = clip.exo[:exo_views] if Input.EXO_VIDEO in given else ()
     seen = None if clip.truth is None or privilege is Privilege.NONE else clip.truth.video
     return ClipInputs(
         clip_id=clip.id,
         size=clip.ego_size,
         n_frames=len(clip.frame_indices),
         fps=clip.fps,
-        exo=tuple(_allowed(view, needs) for view in views),
-        ego_camera=clip.ego_camera if Input.EGO_CAMERA in needs else None,
-        caption=clip.caption if Input.CAPTION in needs else None,
-        ego_prior=clip.ego_prior if Input.EGO_PRIOR in needs else None,
-        body_pose=clip.body_pose if Input.BODY_POSE in needs else None,
+        exo=tuple(_allowed(view, given) for view in views),
+        ego_camera=clip.ego_camera if Input.EGO_CAMERA in given else None,
+        up=clip.up if Input.EGO_CAMERA in given else None,
+        caption=clip.caption if Input.CAPTION in given else None,
+        ego_prior=clip.ego_prior if Input.EGO_PRIOR in given else None,
+        body_pose=clip.body_pose if Input.BODY_POSE in given else None,
         truth=seen.select([0]) if seen is not None and privilege is Privilege.FIRST_FRAME else seen,
     )
 
 
-def _allowed(view: View, needs: frozenset[Input]) -> View:
+def _allowed(view: View, given: frozenset[Input]) -> View:
     return replace(
         view,
-        camera=view.camera if Input.EXO_CAMERA in needs else None,
-        depth=view.depth if Input.DEPTH in needs else None,
-        masks=view.masks if Input.MASKS in needs else None,
+        camera=view.camera if Input.EXO_CAMERA in given else None,
+        depth=view.depth if Input.DEPTH in given else None,
+        disparity=view.disparity if Input.DEPTH in given else None,
+        masks=view.masks if Input.MASKS in given else None,
     )
 
 

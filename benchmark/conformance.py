@@ -132,6 +132,7 @@ class _Suite:
         yield "same seed", self.check_same_seed, False
         yield "another seed", self.check_another_seed, False
         yield "another size", self.check_another_size, False
+        yield "optional inputs", self.check_optional, False
         yield "static", self.check_static, False
         yield "truth", self.check_truth, False
         yield "batch", self.check_batch, False
@@ -225,6 +226,13 @@ class _Suite:
             raise _Broken(f"asked for 9 frames of 96x96: {wrong}") from None
         return "9 frames of 96x96 as asked"
 
+    def check_optional(self) -> str:
+        if not self.spec.optional:
+            raise _NotApplicable("every input that it sees is needed")
+        bare = replace(self.clip, missing=dict.fromkeys(self.spec.optional, "left out by the check"))
+        changed = _difference(self._generate(bare), self.first)
+        return f"does without {', '.join(sorted(self.spec.optional))}: {changed or 'the same output'}"
+
     def check_static(self) -> str:
         assert self.first is not None
         still = bool((self.first == self.first[:1]).all())
@@ -293,7 +301,8 @@ class _Suite:
         method.fit([box_room_clip(f"train-{seed}", seed=seed, exo_views=MOST_VIEWS) for seed in (1, 2, 3)])
 
     def _inputs(self, clip: Clip) -> ClipInputs:
-        return inputs_for(clip, needs=self.spec.needs, exo_views=self.spec.exo_views, privilege=self.spec.privileged)
+        spec = self.spec
+        return inputs_for(clip, needs=spec.needs, optional=spec.optional, exo_views=spec.exo_views, privilege=spec.privileged)
 
     def _generate(self, clip: Clip, *, seed: int = SEED) -> Frames:
         inputs = self._inputs(clip)
@@ -318,14 +327,18 @@ def spec_faults(spec: MethodSpec) -> Iterator[str]:
         value = getattr(spec, name)
         if not value.strip() or "\n" in value:
             yield f"{name} must be one line"
-    strangers = [need for need in spec.needs if not isinstance(need, Input)]
-    if strangers:
-        yield f"needs holds {strangers}, expected members of benchmark.clip.Input"
-    if Input.TRUTH in spec.needs:
-        yield "needs holds TRUTH: only `privileged` shows truth while generating (and `fit` for training clips)"
-    of_views = {Input.EXO_CAMERA, Input.DEPTH, Input.MASKS} & spec.needs
-    if of_views and Input.EXO_VIDEO not in spec.needs:
-        yield f"needs {', '.join(sorted(of_views))} comes with the exo views: add EXO_VIDEO"
+    for field, inputs, beside in (("needs", spec.needs, spec.needs), ("optional", spec.optional, spec.needs | spec.optional)):
+        strangers = [name for name in inputs if not isinstance(name, Input)]
+        if strangers:
+            yield f"{field} holds {strangers}, expected members of benchmark.clip.Input"
+        if Input.TRUTH in inputs:
+            yield f"{field} holds TRUTH: only `privileged` shows truth while generating (and `fit` for training clips)"
+        of_views = {Input.EXO_CAMERA, Input.DEPTH, Input.MASKS} & inputs
+        if of_views and Input.EXO_VIDEO not in beside:
+            yield f"{field} {', '.join(sorted(of_views))} comes with the exo views: add EXO_VIDEO"
+    both = spec.needs & spec.optional
+    if both:
+        yield f"{', '.join(sorted(both))} is in needs and in optional: leave it in one"
     if not 1 <= spec.exo_views <= MOST_VIEWS:
         yield f"exo_views is {spec.exo_views}, takes have 1 to {MOST_VIEWS}"
 
@@ -368,9 +381,11 @@ def _fingerprint(clip: Clip) -> dict[str, str]:
     for view in clip.exo:
         arrays[f"{view.name} video"] = view.video.read()
         arrays[f"{view.name} depth"] = view.depth.read() if view.depth else np.empty(0)
+        arrays[f"{view.name} disparity"] = view.disparity.read() if view.disparity else np.empty(0)
         arrays[f"{view.name} masks"] = view.masks.read() if view.masks else np.empty(0)
         arrays[f"{view.name} camera"] = view.camera.world_from_camera if view.camera else np.empty(0)
     arrays["ego camera"] = clip.ego_camera.world_from_camera if clip.ego_camera else np.empty(0)
+    arrays["up"] = clip.up if clip.up is not None else np.empty(0)
     arrays["ego prior"] = clip.ego_prior.read() if clip.ego_prior else np.empty(0)
     arrays |= {f"joint {name}": xyz for name, xyz in (clip.body_pose or {}).items()}
     return {name: hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest() for name, array in arrays.items()}

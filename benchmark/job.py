@@ -155,7 +155,12 @@ def make_job(config: JobConfig, *, dataset: Dataset, manifest: Manifest, protoco
         version=spec.version,
         source=answers.source,
         options=dict(answers.key_options),
-        sees=[*sorted(spec.needs), f"{spec.exo_views} exo views", f"truth: {spec.privileged}"],
+        sees=[
+            *sorted(spec.needs),
+            *(f"{name} where there" for name in sorted(spec.optional)),
+            f"{spec.exo_views} exo views",
+            f"truth: {spec.privileged}",
+        ],
         fitted=content_key({"clips": [astuple(dataset.digests(row, canvas)) for row in train]}) if train else "",
         seed=config.seed,
         canvas=repr(canvas),

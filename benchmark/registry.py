@@ -62,13 +62,14 @@ class NoOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
-    """What options may change in a spec: needs, views, and files outside Python that decide the output. Never the privilege.
+    """What options may change in a spec: inputs, views, and files outside Python that decide the output. Never the privilege.
 
     name: what is appended to the method's id, for a method that stands for many. An options class that has a say in these
     offers `declared() -> Declared`; see `MethodSpec.with_options`.
     """
 
     needs: frozenset[Input]
+    optional: frozenset[Input] = frozenset()
     exo_views: int = 1
     files: tuple[str, ...] = ()
     name: str = ""
@@ -78,7 +79,8 @@ class Declared:
 class MethodSpec:
     """A method as data. `target` is "module:Class"; `options` a frozen dataclass with a default for every field.
 
-    needs: inputs besides the asked size. static: always returns a still video (flagged in tables).
+    needs: inputs besides the asked size; a clip that lacks one is undefined. optional: inputs that are given where the clip
+    has them. static: always returns a still video (flagged in tables).
     sources: further modules or packages whose code decides the output (the adapter's own package always counts);
     files: further files or folders, by path; a change in any of them changes the keys of predictions.
     control: a reference row kept apart from the methods.
@@ -89,6 +91,7 @@ class MethodSpec:
     summary: str
     version: str
     needs: frozenset[Input]
+    optional: frozenset[Input] = frozenset()
     exo_views: int = 1
     privileged: Privilege = Privilege.NONE
     fit: Fit | None = None
@@ -117,7 +120,14 @@ class MethodSpec:
             return self
         declared: Declared = options.declared()
         named = f"{self.id}-{declared.name}" if declared.name else self.id
-        return dataclasses.replace(self, id=named, needs=declared.needs, exo_views=declared.exo_views, files=declared.files)
+        return dataclasses.replace(
+            self,
+            id=named,
+            needs=declared.needs,
+            optional=declared.optional,
+            exo_views=declared.exo_views,
+            files=declared.files,
+        )
 
     def source_digest(self) -> str:
         """Digest of what decides the output: every .py file of the adapter's package and of `sources`, and all `files`."""

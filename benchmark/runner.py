@@ -168,7 +168,7 @@ def _inputs_wanted(job: Job, plan: Plan, steps: Steps) -> Iterator[tuple[Row, fr
     spec = job.answers.spec
     truth = frozenset({Input.TRUTH}) if steps.score or spec.privileged is not Privilege.NONE else frozenset()
     for clip in plan.to_generate:
-        yield clip.row, spec.needs | truth
+        yield clip.row, spec.needs | spec.optional | truth
     for clip in plan.to_score:
         yield clip.row, frozenset({Input.TRUTH})
     if plan.to_generate and spec.fit is not None:

@@ -147,7 +147,7 @@ class Worker:
 
     def _inputs(self, clip: Clip) -> ClipInputs:
         spec = self.job.answers.spec
-        return inputs_for(clip, needs=spec.needs, exo_views=spec.exo_views, privilege=spec.privileged)
+        return inputs_for(clip, needs=spec.needs, optional=spec.optional, exo_views=spec.exo_views, privilege=spec.privileged)
 
     def _generate_one(self, method: Method, plan: ClipPlan, inputs: ClipInputs) -> Event:
         meter, began = MemoryMeter(), time.perf_counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import typer
@@ -30,6 +31,10 @@ def _show(rows: list[dict[str, Any]], *, as_json: bool, leave_out: tuple[str, ..
     Console().print(table)
 
 
+def _words(inputs: Iterable[str]) -> list[str]:
+    return sorted(name.replace("_", " ") for name in inputs)
+
+
 @app.command("methods")
 def methods(as_json: o.AsJson = False) -> None:
     """Methods that are installed: what they need, what they may see, and whether they can be loaded."""
@@ -43,7 +48,7 @@ def methods(as_json: o.AsJson = False) -> None:
             "id": spec.id,
             "version": spec.version,
             "what": spec.summary,
-            "needs": ", ".join(sorted(need.replace("_", " ") for need in spec.needs)) or "nothing",
+            "needs": ", ".join([*_words(spec.needs), *(f"{name} (optional)" for name in _words(spec.optional))]) or "nothing",
             "sees truth": "" if spec.privileged == "none" else spec.privileged.replace("_", " "),
             "kind": "control" if spec.control else "method",
             "status": "ready",

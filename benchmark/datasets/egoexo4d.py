@@ -18,7 +18,7 @@ import numpy as np
 from egox.cameras import Camera
 
 from ..canvas import Canvas
-from ..clip import Clip, Input, View
+from ..clip import Z_UP, Clip, Input, View
 from ..errors import UserError, unknown
 from ..splits.manifest import Manifest, Row, load_manifest
 from ..video import FileSource, Video, count_packets
@@ -302,6 +302,7 @@ class EgoExo4D:
             exo=exo,
             ego_camera=ego_camera,
             ego_size=(canvas.ego_side, canvas.ego_side),
+            up=Z_UP,  # worlds of Aria's trajectories are aligned with gravity
             caption=caption,
             truth=truth,
             missing=missing,

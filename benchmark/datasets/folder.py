@@ -63,7 +63,7 @@ class EgoJson(_Known):
 
 
 class ClipJson(_Known):
-    """One clip: 49 frames of its files from first_frame on."""
+    """One clip: 49 frames of its files from first_frame on. up: a direction in the world, of any length."""
 
     id: str
     exo: list[ExoJson]
@@ -74,6 +74,7 @@ class ClipJson(_Known):
     ego_prior: str | None = None
     take: str = ""
     place: str = ""
+    up: list[float] | None = None
 
 
 class ClipsJson(_Known):
@@ -89,6 +90,8 @@ def _check_clip(clip: ClipJson) -> None:
         raise UserError(f"clip id {clip.id!r} must be a plain file name")
     if not clip.exo or clip.first_frame < 0 or not 0 < clip.fps < math.inf:
         raise UserError(f"clip {clip.id!r} needs an exo view, first_frame >= 0 and fps > 0")
+    if clip.up is not None and not (len(clip.up) == 3 and 0 < math.hypot(*clip.up) < math.inf):
+        raise UserError(f"clip {clip.id!r}: up is {clip.up}, expected three finite numbers, not all 0")
 
 
 class Folder:
@@ -214,6 +217,7 @@ class Folder:
             exo=self._exo(clip, canvas, missing, where),
             ego_camera=ego_camera,
             ego_size=(canvas.ego_side, canvas.ego_side),
+            up=None if clip.up is None else np.array(clip.up, np.float64) / math.hypot(*clip.up),
             caption=clip.caption or None,
             ego_prior=self._prior(clip, canvas, missing),
             truth=self._truth(clip, canvas, ego_camera, missing),

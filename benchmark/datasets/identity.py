@@ -12,7 +12,7 @@ from .dataset import ClipDigests
 
 
 def clip_digests(clip: Clip, canvas: Canvas) -> ClipDigests:
-    """Identity of content (videos, cameras, maps, caption, body pose, canvas, frames); names do not count."""
+    """Identity of content (videos, cameras, up, maps, caption, body pose, canvas, frames); names do not count."""
     return ClipDigests(inputs=_short(_inputs(clip, canvas)), truth=_short(_view(clip.truth)) if clip.truth else "")
 
 
@@ -25,6 +25,8 @@ def _inputs(clip: Clip, canvas: Canvas) -> list[str]:
     for view in clip.exo:
         parts += ["exo", *_view(view)]
     parts.append(f"ego {clip.ego_camera.digest() if clip.ego_camera else None}")
+    if clip.up is not None:
+        parts.append(f"up {[float(v) for v in clip.up]}")
     parts.append(f"caption {clip.caption!r}")
     parts.append(f"prior {clip.ego_prior.key if clip.ego_prior else None}")
     for joint, positions in sorted((clip.body_pose or {}).items()):
@@ -34,9 +36,10 @@ def _inputs(clip: Clip, canvas: Canvas) -> list[str]:
 
 
 def _view(view: View) -> list[str]:
-    return [
+    parts = [
         view.video.key,
         view.camera.digest() if view.camera else "no camera",
         view.depth.key if view.depth else "no depth",
         view.masks.key if view.masks else "no masks",
     ]
+    return [*parts, f"disparity {view.disparity.key}"] if view.disparity else parts

@@ -21,7 +21,7 @@ import numpy as np
 from egox.cameras import Array, Camera, Lens, Pinhole, nearest_rotation, rigid
 
 from ..canvas import Canvas
-from ..clip import Clip, Input, Maps, View
+from ..clip import Z_UP, Clip, Input, Maps, View
 from ..errors import UserError, unknown
 from ..splits.manifest import Manifest, Row
 from ..video import Crop, FileSource, Video
@@ -43,6 +43,9 @@ ARIA_DEFAULT_2880 = (
 
 MENDED_OFF = 1e-2
 """Rotations up to this far from orthonormal are rounding (four decimals are printed) and mended."""
+
+UNDISTORTED_K = "release-undistorted-K"
+"""Lens source of clips that the release took from Ego-Exo4D; those in the wild have a pinhole of their own."""
 
 DEFAULT_LENS_NOTE = "ego-lens:aria-default"
 _CLIP_NAME = re.compile(r"(.+)_(\d+)_(\d+)")
@@ -224,6 +227,7 @@ class EgoXRelease:
             exo=self._exo(clip, canvas, missing),
             ego_camera=ego_camera,
             ego_size=(canvas.ego_side, canvas.ego_side),
+            up=self._up(clip),
             caption=clip.entry.prompt or None,
             ego_prior=self._prior(clip, canvas, missing),
             truth=self._truth(clip, canvas, ego_camera, missing),
@@ -246,9 +250,16 @@ class EgoXRelease:
             raise UserError(f"{where}: expected a finite 3x3 matrix with focal lengths above 0")
         if matrix[0, 2] > 784:
             lens, width, height = raw_lens_of_undistorted(matrix, where=where)
-            return plain_scaled(lens, 796 / width, 448 / height).cropped(6, 0), "release-undistorted-K"
+            return plain_scaled(lens, 796 / width, 448 / height).cropped(6, 0), UNDISTORTED_K
         pinhole = Pinhole(fx=float(matrix[0, 0]), fy=float(matrix[1, 1]), cx=float(matrix[0, 2]), cy=float(matrix[1, 2]))
         return pinhole, "release-pinhole"
+
+    def _up(self, clip: ReleaseClip) -> Array | None:
+        """z in the worlds of Ego-Exo4D clips; None in the wild, where the world is the exo camera."""
+        try:
+            return Z_UP if self._exo_lens(clip)[1] == UNDISTORTED_K else None
+        except UserError:
+            return None
 
     def _exo(self, clip: ReleaseClip, canvas: Canvas, missing: dict[Input, str]) -> tuple[View, ...]:
         camera: Camera | None = None

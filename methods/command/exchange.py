@@ -26,21 +26,23 @@ class ExoView(msgspec.Struct, frozen=True, kw_only=True):
     """One exo view; a field is null unless the input was asked for with `needs`.
 
     video: lossless Matroska, FFV1. camera: see `egox.cameras.Camera.to_json`. depth: npy, [frames, height, width] float32
-    z in metres, 0 where unknown. masks: npy, [frames, height, width] int16 instance ids.
+    z in metres, 0 where unknown. disparity: comes with depth where there is one; npy, [frames, height, width] float32 inverse
+    depth up to a scale and a shift, NaN where unknown. masks: npy, [frames, height, width] int16 instance ids.
     """
 
     name: str
     video: str
     camera: dict[str, Any] | None
     depth: str | None
+    disparity: str | None
     masks: str | None
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """inputs.json: what is asked, and the file to write: n_frames pictures of height x width, 8-bit RGB.
 
-    ego_camera: as for a view, upright. ego_prior: lossless Matroska. body_pose: joint name to n_frames times [x, y, z]
-    world metres, or null where a joint is unknown.
+    ego_camera: as for a view, upright. up: comes with it; unit vector in the world, null where unknown. ego_prior: lossless
+    Matroska. body_pose: joint name to n_frames times [x, y, z] world metres, or null where a joint is unknown.
     """
 
     version: int
@@ -53,6 +55,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     output: str
     exo: list[ExoView]
     ego_camera: dict[str, Any] | None
+    up: list[float] | None
     caption: str | None
     ego_prior: str | None
     body_pose: dict[str, list[list[float] | None]] | None
@@ -82,6 +85,8 @@ def write_question(folder: Path, inputs: ClipInputs, *, seed: int, output: Path)
         write_lossless(folder / f"{stem}.mkv", view.video.stream(), fps=inputs.fps)
         if view.depth is not None:
             np.save(folder / f"{stem}_depth.npy", view.depth.read().astype(np.float32))
+        if view.disparity is not None:
+            np.save(folder / f"{stem}_disparity.npy", view.disparity.read().astype(np.float32))
         if view.masks is not None:
             np.save(folder / f"{stem}_masks.npy", view.masks.read().astype(np.int16))
         exo.append(
@@ -90,6 +95,7 @@ def write_question(folder: Path, inputs: ClipInputs, *, seed: int, output: Path)
                 video=f"{stem}.mkv",
                 camera=_camera(view.camera),
                 depth=None if view.depth is None else f"{stem}_depth.npy",
+                disparity=None if view.disparity is None else f"{stem}_disparity.npy",
                 masks=None if view.masks is None else f"{stem}_masks.npy",
             )
         )
@@ -106,6 +112,7 @@ def write_question(folder: Path, inputs: ClipInputs, *, seed: int, output: Path)
         output=str(output),
         exo=exo,
         ego_camera=_camera(inputs.ego_camera),
+        up=None if inputs.up is None else [float(v) for v in inputs.up],
         caption=inputs.caption,
         ego_prior=None if inputs.ego_prior is None else "ego_prior.mkv",
         body_pose=None if inputs.body_pose is None else {name: _joints(xyz) for name, xyz in inputs.body_pose.items()},

@@ -10,6 +10,7 @@ import pytest
 from benchmark.box_room import box_room_clip, trace
 from benchmark.canvas import FULL, MINI, canvas_named
 from benchmark.clip import ClipInputs, Input, Privilege, View, check_prediction, inputs_for
+from benchmark.datasets.identity import clip_digests
 from benchmark.errors import Undefined, UserError
 from benchmark.video import Video
 from egox.cameras import Camera, KannalaBrandt
@@ -47,6 +48,54 @@ def test_missing_inputs_are_undefined_with_their_reason() -> None:
     inputs_for(clip, needs=frozenset({Input.EXO_VIDEO}))
     with pytest.raises(Undefined, match="2 exo views are needed, the clip has 1"):
         inputs_for(clip, needs=frozenset({Input.EXO_VIDEO}), exo_views=2)
+
+
+def test_optional_inputs_are_given_where_the_clip_has_them() -> None:
+    clip = box_room_clip("c")
+    asked = {"needs": frozenset({Input.EXO_VIDEO}), "optional": frozenset({Input.DEPTH, Input.CAPTION})}
+    there = inputs_for(clip, **asked)
+    assert there.exo[0].depth is not None
+    assert there.caption == clip.caption
+    assert there.exo[0].masks is None, "what is neither needed nor optional stays hidden"
+    less = dataclasses.replace(clip, caption=None, missing={Input.CAPTION: "no caption", Input.DEPTH: "depth is broken"})
+    left = inputs_for(less, **asked)
+    assert (left.caption, left.exo[0].depth, left.exo[0].disparity) == (None, None, None)
+    assert inputs_for(clip, needs=frozenset(), optional=frozenset({Input.TRUTH})).truth is None, "only a privilege shows truth"
+
+
+def test_optional_exo_views_are_as_many_as_there_are() -> None:
+    clip = box_room_clip("c", exo_views=2)
+    assert len(inputs_for(clip, needs=frozenset(), optional=frozenset({Input.EXO_VIDEO}), exo_views=4).exo) == 2
+
+
+def test_disparity_comes_with_depth_and_up_with_the_ego_camera() -> None:
+    clip = box_room_clip("c")
+    depth = inputs_for(clip, needs=frozenset({Input.EXO_VIDEO, Input.DEPTH}))
+    assert depth.exo[0].disparity is clip.exo[0].disparity
+    assert depth.up is None
+    camera = inputs_for(clip, needs=frozenset({Input.EXO_VIDEO, Input.EGO_CAMERA}))
+    assert camera.exo[0].disparity is None
+    assert camera.up is not None
+    assert camera.up.tolist() == [0, 0, 1]
+    assert not camera.up.flags.writeable, "one array is shared by all clips"
+
+
+def test_disparity_is_cropped_and_resized_like_depth() -> None:
+    view = box_room_clip("c").exo[0].cropped(10, 6, 80, 50).resized(40, 25).upright()
+    assert view.depth is not None
+    assert view.disparity is not None
+    depth, disparity = view.depth.frame(1), view.disparity.frame(1)
+    assert disparity.shape == (40, 25)
+    np.testing.assert_allclose(disparity, 3.0 / depth + 0.4, rtol=1e-6)
+
+
+def test_up_and_disparity_are_part_of_a_clips_identity_where_they_are_known() -> None:
+    clip = box_room_clip("c")
+    flat = dataclasses.replace(clip, exo=(dataclasses.replace(clip.exo[0], disparity=None),))
+    lost = dataclasses.replace(clip, up=None)
+    tilted = dataclasses.replace(clip, up=np.array([0.0, 0.6, 0.8]))
+    assert len({clip_digests(each, MINI).inputs for each in (clip, flat, lost, tilted)}) == 4
+    assert clip_digests(clip, MINI).truth == clip_digests(flat, MINI).truth
 
 
 def view_of(width: int, height: int, *, focal: float) -> View:

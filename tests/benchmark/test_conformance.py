@@ -114,6 +114,23 @@ class Learns(Good):
         self.learnt = len(clips)
 
 
+class WantsCaption(Good):
+    def generate(self, inputs, *, seed):
+        return super().generate(inputs, seed=seed + (inputs.caption is not None))
+
+
+class HangsOnCaption(Good):
+    def generate(self, inputs, *, seed):
+        return super().generate(inputs, seed=len(inputs.caption))  # type: ignore[arg-type]
+
+
+class RefusesWithoutCaption(Good):
+    def generate(self, inputs, *, seed):
+        if inputs.caption is None:
+            raise Undefined("no caption")
+        return super().generate(inputs, seed=seed)
+
+
 @dataclass
 class Loose:
     steps: int = 1
@@ -148,7 +165,7 @@ def test_a_good_method_passes_and_says_what_does_not_apply():
     report = check_method(spec())
     assert report.ok
     skipped = {check.name for check in report.checks if check.verdict is Verdict.SKIP}
-    assert skipped == {"light listing", "fit", "static", "batch", "close"}
+    assert skipped == {"light listing", "fit", "optional inputs", "static", "batch", "close"}
 
 
 @pytest.mark.parametrize(
@@ -209,6 +226,17 @@ def test_good_variants_pass():
     assert failed(check_method(spec(Learns, fit=Fit(needs=frozenset(), clips=3)))) == {}
 
 
+def test_a_method_must_do_without_its_optional_inputs():
+    optional = frozenset({Input.CAPTION})
+    report = check_method(spec(WantsCaption, optional=optional))
+    assert failed(report) == {}
+    (detail,) = (check.detail for check in report.checks if check.name == "optional inputs")
+    assert detail.startswith("does without caption: ")
+    assert "%" in detail
+    assert "TypeError" in failed(check_method(spec(HangsOnCaption, optional=optional)))["optional inputs"]
+    assert "no caption" in failed(check_method(spec(RefusesWithoutCaption, optional=optional)))["optional inputs"]
+
+
 def test_what_cannot_be_reached_is_skipped_with_the_reason():
     report = check_method(spec(Crashes))
     after = report.checks[[check.name for check in report.checks].index("generate") + 1 :]
@@ -224,7 +252,10 @@ def test_what_cannot_be_reached_is_skipped_with_the_reason():
         ({"version": ""}, "version must be one line"),
         ({"needs": frozenset({Input.EXO_VIDEO, Input.TRUTH})}, "only `privileged` shows truth"),
         ({"needs": frozenset({Input.DEPTH})}, "add EXO_VIDEO"),
-        ({"needs": frozenset({"exo"})}, "expected members of benchmark.clip.Input"),
+        ({"needs": frozenset({"exo"})}, "needs holds ['exo'], expected members of benchmark.clip.Input"),
+        ({"optional": frozenset({Input.TRUTH})}, "optional holds TRUTH: only `privileged` shows truth"),
+        ({"needs": frozenset(), "optional": frozenset({Input.DEPTH})}, "optional depth comes with the exo views"),
+        ({"optional": frozenset({Input.EXO_VIDEO})}, "exo_video is in needs and in optional"),
         ({"exo_views": 0}, "exo_views is 0"),
     ],
 )
@@ -268,7 +299,7 @@ def test_the_command_prints_a_line_a_check_and_exits_0():
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert lines[0] == "✓ spec              copy-exo 1: centre square of the exo video, resized"
-    assert lines[-1] == "copy-exo: 12 passed, 0 failed, 4 skipped"
+    assert lines[-1] == "copy-exo: 12 passed, 0 failed, 5 skipped"
 
 
 def test_the_command_exits_1_where_a_check_fails_and_speaks_json(capfd: pytest.CaptureFixture[str]):

@@ -13,6 +13,7 @@ import pytest
 from benchmark.clip import Input
 from benchmark.errors import UserError
 from benchmark.registry import (
+    Declared,
     MethodSpec,
     NoOptions,
     deciding_options,
@@ -224,6 +225,16 @@ def test_an_option_may_declare_needs_but_never_the_privilege():
     declared = command.with_options(options)
     assert declared.needs == {Input.CAPTION}
     assert declared.privileged == command.privileged == "none"
+
+
+def test_options_may_declare_optional_inputs():
+    @dataclass(frozen=True)
+    class Chooses:
+        def declared(self) -> Declared:
+            return Declared(needs=frozenset({Input.EXO_VIDEO}), optional=frozenset({Input.CAPTION}))
+
+    chosen = spec(options=Chooses).with_options(Chooses())
+    assert (chosen.needs, chosen.optional) == ({Input.EXO_VIDEO}, {Input.CAPTION})
 
 
 def test_the_training_subset_is_spread_evenly_and_is_always_the_same():

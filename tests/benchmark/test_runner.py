@@ -243,9 +243,25 @@ def test_what_a_method_may_see_is_part_of_its_key(tmp_path: Path) -> None:
         toy_answers(),
         toy_answers(privileged=Privilege.TRUTH),
         toy_answers(needs=frozenset({Input.DEPTH, Input.EXO_VIDEO})),
+        toy_answers(needs=frozenset({Input.EXO_VIDEO}), optional=frozenset({Input.DEPTH})),
         toy_answers(exo_views=2),
     ]
-    assert len({toy_job(tmp_path, answers=each).folder.path for each in answers}) == 4
+    assert len({toy_job(tmp_path, answers=each).folder.path for each in answers}) == 5
+
+
+class Asked(ToyDataset):
+    """Writes down what it is asked to make ready."""
+
+    def prepare(self, rows, canvas, *, needs, workers, progress) -> None:
+        self.needs = needs
+        super().prepare(rows, canvas, needs=needs, workers=workers, progress=progress)
+
+
+def test_needs_and_optional_inputs_are_made_ready_together(tmp_path: Path) -> None:
+    dataset = Asked()
+    answers = toy_answers(needs=frozenset({Input.EXO_VIDEO}), optional=frozenset({Input.CAPTION}))
+    run(toy_job(tmp_path, dataset=dataset, answers=answers))
+    assert dataset.needs == {Input.EXO_VIDEO, Input.CAPTION, Input.TRUTH}
 
 
 def test_a_failed_remake_does_not_leave_the_old_video_in_the_mean(tmp_path: Path) -> None:

@@ -77,13 +77,16 @@ def test_everything_that_is_asked_for_is_written_without_loss(tmp_path, clip):
     assert question["caption"] == clip.caption
     assert clip.ego_camera is not None
     assert Camera.from_json(question["ego_camera"]).digest() == clip.ego_camera.digest()
+    assert question["up"] == [0.0, 0.0, 1.0]
     for view, written in zip(clip.exo, question["exo"], strict=True):
         assert view.camera is not None
         assert view.depth is not None
+        assert view.disparity is not None
         assert view.masks is not None
         assert Camera.from_json(written["camera"]).digest() == view.camera.digest()
         assert np.array_equal(np.stack(list(decoded_frames(copied / written["video"]))), view.video.read())
         assert np.array_equal(np.load(copied / written["depth"]), view.depth.read())
+        assert np.array_equal(np.load(copied / written["disparity"]), view.disparity.read(), equal_nan=True)
         assert np.array_equal(np.load(copied / written["masks"]), view.masks.read())
     assert clip.ego_prior is not None
     assert clip.body_pose is not None
@@ -98,7 +101,7 @@ def test_nothing_that_was_not_asked_for_is_written(tmp_path, clip):
     question = json.loads((copied / "inputs.json").read_text())
     assert sorted(path.name for path in copied.iterdir()) == ["exo_0.mkv", "inputs.json"]
     assert question["exo"][0]["camera"] is None
-    assert [question[key] for key in ("ego_camera", "caption", "ego_prior", "body_pose")] == [None] * 4
+    assert [question[key] for key in ("ego_camera", "up", "caption", "ego_prior", "body_pose")] == [None] * 5
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "mp4"])

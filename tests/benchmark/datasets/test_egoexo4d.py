@@ -47,6 +47,8 @@ def test_a_take_becomes_clips_with_cameras_truth_and_all_exo_views(download: Dow
     assert all(view.video.size == (128, 224) for view in clip.exo)
     assert clip.truth is not None
     assert clip.truth.camera is clip.ego_camera
+    assert clip.up is not None
+    assert clip.up.tolist() == [0, 0, 1]
     assert set(clip.missing) == {Input.DEPTH, Input.MASKS, Input.EGO_PRIOR, Input.BODY_POSE, Input.CAPTION}
 
 

@@ -109,6 +109,18 @@ def test_frame_rate_is_told_and_never_resampled(tmp_path: Path):
     assert clip.exo[0].video.indices == tuple(range(5, 54, 3))
 
 
+@pytest.mark.parametrize(("written", "up"), [(None, None), ([0, -2, 0], [0, -1, 0]), ([0, 0.3, 0.4], [0, 0.6, 0.8])])
+def test_up_is_unknown_or_a_direction_of_any_length(tmp_path: Path, written: list[float] | None, up: list[float] | None):
+    data = content()
+    if written is not None:
+        data["clips"][0]["up"] = written
+    folder = Folder(write_folder(tmp_path / "own", data))
+    found = folder.clip(folder.manifest("all").rows[0], MINI).up
+    assert (found is None) == (up is None)
+    if up is not None:
+        np.testing.assert_allclose(found, up)
+
+
 @pytest.mark.parametrize("form", ["folder", "npz"])
 def test_depth_comes_as_a_file_a_frame_or_one_archive(tmp_path: Path, form: str):
     data = content()
@@ -158,6 +170,10 @@ def test_a_null_pose_is_a_reason_with_its_frame(tmp_path: Path):
         (lambda d: d["clips"][0].update(id="../x"), "must be a plain file name"),
         (lambda d: d["clips"][0].update(first_frame="3"), "Expected `int`, got `str`"),
         (lambda d: d["clips"][0].update(exo=[]), "needs an exo view"),
+        (lambda d: d["clips"][0].update(up=[0, 0]), "up is [0.0, 0.0], expected three finite numbers, not all 0"),
+        (lambda d: d["clips"][0].update(up=[0, 0, 0]), "expected three finite numbers, not all 0"),
+        (lambda d: d["clips"][0].update(up=[0, float("nan"), 1]), "expected three finite numbers, not all 0"),
+        (lambda d: d["clips"][0].update(up="z"), "Expected `array | null`, got `str` - at `$.up`"),
         (lambda d: d.update(schema=9), "schema 9"),
         (lambda d: d["clips"].append(d["clips"][0]), "comes twice"),
     ],

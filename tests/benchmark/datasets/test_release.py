@@ -93,7 +93,10 @@ def test_fifty_frames_tagged_20_fps_are_forty_nine_at_30(release: EgoXRelease):
 
 
 def test_the_exo_lens_is_the_raw_one_behind_the_undistorted_k(release: EgoXRelease):
-    camera = release.clip(release.manifest("all").rows[0], FULL).exo[0].camera
+    clip = release.clip(release.manifest("all").rows[0], FULL)
+    camera = clip.exo[0].camera
+    assert clip.up is not None
+    assert clip.up.tolist() == [0, 0, 1]
     assert camera is not None
     assert isinstance(camera.lens, KannalaBrandt)
     assert camera.lens.fx == pytest.approx(RAW_FOCAL * 796 / 3840, abs=1e-6)
@@ -108,6 +111,7 @@ def test_a_k_for_784_pixels_is_a_pinhole_as_it_stands(tmp_path: Path):
     clip = data.clip(row, FULL)
     assert clip.exo[0].camera is not None
     assert clip.exo[0].camera.lens == Pinhole(fx=634.5, fy=634.4, cx=392, cy=224)
+    assert clip.up is None, "the world is the exo camera: it may be tilted"
     assert "truth are undefined" in clip.missing[Input.TRUTH]
 
 

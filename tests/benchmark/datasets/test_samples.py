@@ -78,6 +78,15 @@ def test_the_take_loads_with_four_exo_views_and_three_windows(take_folder: Path)
         assert clip.undefined_for(frozenset({Input.EXO_VIDEO, Input.EXO_CAMERA, Input.TRUTH})) is None
 
 
+def test_exo_cameras_stand_upright_in_worlds_whose_up_is_known(take_folder: Path, samples: Path):
+    for data in (open_dataset(take_folder), open_dataset(samples / "egoexo4D")):
+        clip = data.clip(data.manifest("all").rows[0], MINI)
+        assert clip.up is not None
+        for view in clip.exo:
+            assert view.camera is not None
+            assert -view.camera.world_from_camera[0, :3, 1] @ clip.up > 0.9
+
+
 def test_the_wearers_glasses_lie_where_recorded_in_every_view(take_folder: Path):
     data = EgoExo4D(take_folder)
     expected = json.loads((take_folder / "derived" / "expected.json").read_text())["ego_centre_in_exo"]
@@ -260,6 +269,7 @@ def test_a_clip_in_the_wild_loads_with_its_truth_missing(samples: Path):
     assert camera is not None
     assert isinstance(camera.lens, Pinhole)
     np.testing.assert_array_equal(camera.world_from_camera[0], np.eye(4))
+    assert clip.up is None
     assert clip.ego_camera is not None
     turns = clip.ego_camera.world_from_camera[:, :3, :3]
     np.testing.assert_allclose(turns @ turns.transpose(0, 2, 1), np.broadcast_to(np.eye(3), turns.shape), atol=1e-12)
