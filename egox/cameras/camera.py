@@ -6,19 +6,25 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .arrays import Array, floats, like, turned
 from .devices import ARIA_CIRCLE_RAD
-from .lenses import Array, Fisheye624, KannalaBrandt, Lens, Pinhole
+from .lenses import Fisheye624, KannalaBrandt, Lens, Pinhole
 from .poses import UPRIGHT_FROM_RAW, rigid
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Camera:
     """A lens at a picture size, with one pose a frame.
+
+    Points and pixels may be lists, numpy or torch: a tensor keeps its dtype and device, all else is numpy in float64.
 
     world_from_camera: [frames, 4, 4] float64, rigid. A still camera repeats its pose.
     Raises ValueError on a wrong shape, a value that is not finite, or a rotation off by more than 1e-3.
@@ -53,24 +59,42 @@ class Camera:
         """Camera centres in world metres, [frames, 3]."""
         return self.world_from_camera[:, :3, 3]
 
-    def project(self, points: ArrayLike, frame: int) -> Array:
+    @overload
+    def project(self, points: Tensor, frame: int) -> Tensor: ...
+    @overload
+    def project(self, points: ArrayLike, frame: int) -> Array: ...
+    def project(self, points: Any, frame: int) -> Any:
         """World points [..., 3] to pixels [..., 2] of one frame; NaN where the lens does not see them."""
         return self.lens.project(self.to_camera(points, frame))
 
-    def to_camera(self, points: ArrayLike, frame: int) -> Array:
+    @overload
+    def to_camera(self, points: Tensor, frame: int) -> Tensor: ...
+    @overload
+    def to_camera(self, points: ArrayLike, frame: int) -> Array: ...
+    def to_camera(self, points: Any, frame: int) -> Any:
         """World points [..., 3] to camera axes of one frame, [..., 3]."""
-        pose = self.world_from_camera[frame]
-        return (np.asarray(points, np.float64) - pose[:3, 3]) @ pose[:3, :3]
+        _, points = floats(points, 3)
+        pose = like(self.world_from_camera[frame], points)
+        return turned(points - pose[:3, 3], pose[:3, :3])
 
-    def to_world(self, points: ArrayLike, frame: int) -> Array:
+    @overload
+    def to_world(self, points: Tensor, frame: int) -> Tensor: ...
+    @overload
+    def to_world(self, points: ArrayLike, frame: int) -> Array: ...
+    def to_world(self, points: Any, frame: int) -> Any:
         """Camera points [..., 3] of one frame to world axes, [..., 3]."""
-        pose = self.world_from_camera[frame]
-        return np.asarray(points, np.float64) @ pose[:3, :3].T + pose[:3, 3]
+        _, points = floats(points, 3)
+        pose = like(self.world_from_camera[frame], points)
+        return turned(points, pose[:3, :3].T) + pose[:3, 3]
 
-    def lift(self, pixels: ArrayLike, depth: ArrayLike, frame: int) -> Array:
-        """World points [..., 3] of pixels [..., 2] at z-depth [...] metres (z, not ray length)."""
+    @overload
+    def lift(self, pixels: Tensor, depth: Tensor | ArrayLike, frame: int) -> Tensor: ...
+    @overload
+    def lift(self, pixels: ArrayLike, depth: ArrayLike, frame: int) -> Array: ...
+    def lift(self, pixels: Any, depth: Any, frame: int) -> Any:
+        """World points [..., 3] of pixels [..., 2] at z-depth [...] metres (z, not ray length), in the pixels' kind."""
         rays = self.lens.unproject(pixels)
-        return self.to_world(rays / rays[..., 2:] * np.asarray(depth, np.float64)[..., None], frame)
+        return self.to_world(rays / rays[..., 2:] * like(depth, rays)[..., None], frame)
 
     def pixel_grid(self) -> Array:
         """Pixel centres [height, width, 2] as (u, v)."""

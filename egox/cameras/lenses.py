@@ -1,5 +1,9 @@
 """Lens models: camera points to pixels and pixels to rays, and what resizing, cropping and turning a picture does to them.
 
+Every lens works on lists, numpy (in float64) and torch (in the tensor's own dtype, on its device) with the same formulas.
+What a lens cannot map is NaN: points that it does not see, pixels that no ray reaches. Fisheye polynomials that turn back
+are cut at their first turn; the lenses of the recorded devices have none (GoPro rises up to 180 degrees, Aria up to 90;
+with its tangential and prism terms Aria's model stays one-to-one up to 82 degrees).
 Sources: Ego-Exo4D documentation (Kannala-Brandt exo cameras), Project Aria tools (Fisheye624).
 """
 
@@ -7,63 +11,67 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Array = NDArray[np.float64]
+from .arrays import Array, floats, smallest_length
+from .radial import NEWTON_STEPS, distorted, turning_angle, undistorted
 
-_NEWTON_STEPS = 12
-_SMALL = 1e-12
-
-
-def _odd_polynomial(theta: Array, k: Sequence[float]) -> tuple[Array, Array]:
-    """theta (1 + k0 theta^2 + k1 theta^4 + ...) and its derivative."""
-    squared = theta * theta
-    value, slope = np.zeros_like(theta), np.zeros_like(theta)
-    for i in range(len(k) - 1, -1, -1):
-        value = (value + k[i]) * squared
-        slope = (slope + (2 * i + 3) * k[i]) * squared
-    return theta * (1 + value), 1 + slope
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-def _angle_of_radius(rho: Array, k: Sequence[float], limit: float) -> Array:
-    """Invert `_odd_polynomial` by Newton from theta = rho; 1e-12 within the steps for the lenses met here."""
-    theta = np.minimum(rho, limit)
-    for _ in range(_NEWTON_STEPS):
-        value, slope = _odd_polynomial(theta, k)
-        theta = np.clip(theta - (value - rho) / slope, 0, limit)
-    return theta
+class _Formulas:
+    """What the lens models share: the kinds of arrays. Each model brings its formulas on single coordinates."""
 
+    __slots__ = ()
 
-def _split(points: ArrayLike, size: int) -> tuple[Array, ...]:
-    array = np.asarray(points, dtype=np.float64)
-    if array.shape[-1:] != (size,):
-        raise ValueError(f"expected an array [..., {size}], got shape {array.shape}")
-    return tuple(np.moveaxis(array, -1, 0))
+    def _project(self, xp: Any, x: Any, y: Any, z: Any) -> tuple[Any, Any]:
+        raise NotImplementedError
+
+    def _unproject(self, xp: Any, u: Any, v: Any) -> tuple[Any, Any, Any]:
+        raise NotImplementedError
+
+    @overload
+    def project(self, points: Tensor) -> Tensor: ...
+    @overload
+    def project(self, points: ArrayLike) -> Array: ...
+    def project(self, points: Any) -> Any:
+        """Camera points [..., 3] to pixels [..., 2]; NaN where the lens does not see them (see the class)."""
+        xp, points = floats(points, 3)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return xp.stack(self._project(xp, points[..., 0], points[..., 1], points[..., 2]), axis=-1)
+
+    @overload
+    def unproject(self, pixels: Tensor) -> Tensor: ...
+    @overload
+    def unproject(self, pixels: ArrayLike) -> Array: ...
+    def unproject(self, pixels: Any) -> Any:
+        """Pixels [..., 2] to unit rays [..., 3]; NaN where no ray reaches them (see the class)."""
+        xp, pixels = floats(pixels, 2)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            return xp.stack(self._unproject(xp, pixels[..., 0], pixels[..., 1]), axis=-1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pinhole:
-    """Ideal perspective lens; fx, fy, cx, cy in pixels."""
+class Pinhole(_Formulas):
+    """Ideal perspective lens; fx, fy, cx, cy in pixels. It sees what has z > 0."""
 
     fx: float
     fy: float
     cx: float
     cy: float
 
-    def project(self, points: ArrayLike) -> Array:
-        """Camera points [..., 3] to pixels [..., 2]; NaN where z <= 0."""
-        x, y, z = _split(points, 3)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            a, b = np.where(z > 0, x / z, np.nan), np.where(z > 0, y / z, np.nan)
-        return np.stack([self.fx * a + self.cx, self.fy * b + self.cy], -1)
+    def _project(self, xp: Any, x: Any, y: Any, z: Any) -> tuple[Any, Any]:
+        a, b = xp.where(z > 0, x / z, xp.nan), xp.where(z > 0, y / z, xp.nan)
+        return self.fx * a + self.cx, self.fy * b + self.cy
 
-    def unproject(self, pixels: ArrayLike) -> Array:
-        """Pixels [..., 2] to unit rays [..., 3]."""
-        u, v = _split(pixels, 2)
-        rays = np.stack([(u - self.cx) / self.fx, (v - self.cy) / self.fy, np.ones_like(u)], -1)
-        return rays / np.linalg.norm(rays, axis=-1, keepdims=True)
+    def _unproject(self, xp: Any, u: Any, v: Any) -> tuple[Any, Any, Any]:
+        a, b = (u - self.cx) / self.fx, (v - self.cy) / self.fy
+        length = xp.sqrt(a * a + b * b + 1)
+        return a / length, b / length, 1 / length
 
     def resized(self, scale_x: float, scale_y: float) -> Pinhole:
         """The lens of the picture resized by these factors (half-pixel rule: c' = s (c + 0.5) - 0.5)."""
@@ -79,8 +87,12 @@ class Pinhole:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KannalaBrandt:
-    """OpenCV's `fisheye` model (Ego-Exo4D exo cameras): k acts on angles, so resizing leaves it alone."""
+class KannalaBrandt(_Formulas):
+    """OpenCV's `fisheye` model (Ego-Exo4D exo cameras): k acts on angles, so resizing leaves it alone.
+
+    It sees behind itself, as far as the polynomial rises: up to 180 degrees from the axis for GoPro, where rays of pixels far
+    outside of the picture have z < 0.
+    """
 
     fx: float
     fy: float
@@ -88,24 +100,23 @@ class KannalaBrandt:
     cy: float
     k: tuple[float, float, float, float]
 
-    def project(self, points: ArrayLike) -> Array:
-        """Camera points [..., 3] to pixels [..., 2]; points behind the camera are valid up to pi."""
-        x, y, z = _split(points, 3)
-        radius = np.hypot(x, y)
-        distorted, _ = _odd_polynomial(np.arctan2(radius, z), self.k)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            on_axis = np.where(z > 0, 1 / z, np.nan)
-            scale = np.where(radius > _SMALL, distorted / np.maximum(radius, _SMALL), on_axis)
-        return np.stack([self.cx + self.fx * x * scale, self.cy + self.fy * y * scale], -1)
+    def _project(self, xp: Any, x: Any, y: Any, z: Any) -> tuple[Any, Any]:
+        small = smallest_length(xp, x)
+        radius = xp.hypot(x, y)
+        theta = xp.atan2(radius, z)
+        bent, _ = distorted(xp, theta, self.k)
+        on_axis = xp.where(z > 0, 1 / z, xp.nan)
+        scale = xp.where(radius > small, bent / radius, on_axis)
+        scale = xp.where(theta <= turning_angle(self.k, np.pi), scale, xp.nan)
+        return self.cx + self.fx * x * scale, self.cy + self.fy * y * scale
 
-    def unproject(self, pixels: ArrayLike) -> Array:
-        """Pixels [..., 2] to unit rays [..., 3]; may point backwards (z < 0) far outside of the picture."""
-        u, v = _split(pixels, 2)
+    def _unproject(self, xp: Any, u: Any, v: Any) -> tuple[Any, Any, Any]:
+        small = smallest_length(xp, u)
         mx, my = (u - self.cx) / self.fx, (v - self.cy) / self.fy
-        rho = np.hypot(mx, my)
-        theta = _angle_of_radius(rho, self.k, np.pi)
-        side = np.where(rho > _SMALL, np.sin(theta) / np.maximum(rho, _SMALL), 1.0)
-        return np.stack([mx * side, my * side, np.cos(theta)], -1)
+        rho = xp.hypot(mx, my)
+        theta = undistorted(xp, rho, self.k, turning_angle(self.k, np.pi))
+        side = xp.where(rho > small, xp.sin(theta) / rho, 1.0)
+        return mx * side, my * side, xp.cos(theta)
 
     def resized(self, scale_x: float, scale_y: float) -> KannalaBrandt:
         """The lens of the picture resized by these factors (half-pixel rule: c' = s (c + 0.5) - 0.5)."""
@@ -121,10 +132,11 @@ class KannalaBrandt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fisheye624:
+class Fisheye624(_Formulas):
     """Aria's FisheyeRadTanThinPrism with one focal length: six radial (k), two tangential (p), four prism (s) terms.
 
-    The formula is even in z: points behind the camera would land on valid pixels, so `project` masks z <= 0 itself.
+    The formula is even in z: points behind the camera would land on valid pixels, so `project` masks z <= 0 itself. The
+    model reaches far beyond the lens circle (59 degrees, see `Camera.visible`), where it is only the formula's word.
     """
 
     f: float
@@ -147,7 +159,7 @@ class Fisheye624:
         """Aria's 15 numbers, in Aria's order."""
         return (self.f, self.cx, self.cy, *self.k, *self.p, *self.s)
 
-    def _bent(self, xr: Array, yr: Array) -> tuple[Array, Array]:
+    def _bent(self, xr: Any, yr: Any) -> tuple[Any, Any]:
         (p0, p1), (s0, s1, s2, s3) = self.p, self.s
         rd2, q = xr * xr + yr * yr, xr * p0 + yr * p1
         return (
@@ -155,24 +167,11 @@ class Fisheye624:
             yr + 2 * q * yr + rd2 * p1 + s2 * rd2 + s3 * rd2 * rd2,
         )
 
-    def project(self, points: ArrayLike) -> Array:
-        """Camera points [..., 3] to pixels [..., 2]; NaN where z <= 0."""
-        x, y, z = _split(points, 3)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            a, b = np.where(z > 0, x / z, np.nan), np.where(z > 0, y / z, np.nan)
-        radius = np.hypot(a, b)
-        distorted, _ = _odd_polynomial(np.arctan(radius), self.k)
-        scale = np.where(radius > _SMALL, distorted / np.maximum(radius, _SMALL), 1.0)
-        u, v = self._bent(a * scale, b * scale)
-        return np.stack([self.f * u + self.cx, self.f * v + self.cy], -1)
-
-    def unproject(self, pixels: ArrayLike) -> Array:
-        """Pixels [..., 2] to unit rays [..., 3]; meaningful inside the lens circle only (the angle is clamped)."""
-        u, v = _split(pixels, 2)
-        mx, my = (u - self.cx) / self.f, (v - self.cy) / self.f
-        xr, yr = mx.copy(), my.copy()
+    def _unbent(self, xp: Any, mx: Any, my: Any) -> tuple[Any, Any]:
+        """Invert `_bent` by Newton from (mx, my); NaN where it does not arrive (far outside of the picture)."""
+        xr, yr = mx, my
         (p0, p1), (s0, s1, s2, s3) = self.p, self.s
-        for _ in range(_NEWTON_STEPS):
+        for _ in range(NEWTON_STEPS):
             bx, by = self._bent(xr, yr)
             rd2 = xr * xr + yr * yr
             gx, gy = s0 + 2 * s1 * rd2, s2 + 2 * s3 * rd2
@@ -180,10 +179,29 @@ class Fisheye624:
             j10, j11 = 2 * xr * p1 + 2 * yr * p0 + 2 * gy * xr, 1 + 6 * yr * p1 + 2 * xr * p0 + 2 * gy * yr
             det, ex, ey = j00 * j11 - j01 * j10, bx - mx, by - my
             xr, yr = xr - (j11 * ex - j01 * ey) / det, yr - (j00 * ey - j10 * ex) / det
-        rho = np.hypot(xr, yr)
-        theta = _angle_of_radius(rho, self.k, np.pi / 2 - 1e-6)
-        side = np.where(rho > _SMALL, np.sin(theta) / np.maximum(rho, _SMALL), 1.0)
-        return np.stack([xr * side, yr * side, np.cos(theta)], -1)
+        bx, by = self._bent(xr, yr)
+        tolerance = float(xp.finfo(mx.dtype).eps) ** 0.5
+        arrived = xp.hypot(bx - mx, by - my) <= tolerance * (1 + xp.hypot(mx, my))
+        return xp.where(arrived, xr, xp.nan), xp.where(arrived, yr, xp.nan)
+
+    def _project(self, xp: Any, x: Any, y: Any, z: Any) -> tuple[Any, Any]:
+        small = smallest_length(xp, x)
+        a, b = xp.where(z > 0, x / z, xp.nan), xp.where(z > 0, y / z, xp.nan)
+        radius = xp.hypot(a, b)
+        theta = xp.atan(radius)
+        bent, _ = distorted(xp, theta, self.k)
+        scale = xp.where(radius > small, bent / radius, 1.0)
+        scale = xp.where(theta <= turning_angle(self.k, np.pi / 2), scale, xp.nan)
+        u, v = self._bent(a * scale, b * scale)
+        return self.f * u + self.cx, self.f * v + self.cy
+
+    def _unproject(self, xp: Any, u: Any, v: Any) -> tuple[Any, Any, Any]:
+        small = smallest_length(xp, u)
+        xr, yr = self._unbent(xp, (u - self.cx) / self.f, (v - self.cy) / self.f)
+        rho = xp.hypot(xr, yr)
+        theta = undistorted(xp, rho, self.k, turning_angle(self.k, np.pi / 2 - 1e-6))
+        side = xp.where(rho > small, xp.sin(theta) / rho, 1.0)
+        return xr * side, yr * side, xp.cos(theta)
 
     def resized(self, scale_x: float, scale_y: float) -> Fisheye624:
         """The lens of the picture resized (half-pixel rule); one focal length allows one scale only.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .lenses import Array
+from .arrays import Array
 
 UPRIGHT_FROM_RAW = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
 """Camera axes of the picture turned 90 degrees clockwise, from those before: x' = -y, y' = x."""
