@@ -2,6 +2,7 @@
 
 from .alignment import AffineFit, Alignment, NoFitError, align, fit_affine
 from .estimate import DepthEstimate, DepthEstimator, GivenDepth, z_from_range
+from .models import TransformersDepth
 
 __all__ = [
     "AffineFit",
@@ -10,6 +11,7 @@ __all__ = [
     "DepthEstimator",
     "GivenDepth",
     "NoFitError",
+    "TransformersDepth",
     "align",
     "fit_affine",
     "z_from_range",

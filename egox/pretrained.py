@@ -1,0 +1,46 @@
+"""Weights of models that others have trained: a local folder, or a name on the model hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+_WANTED = ("*.json", "*.safetensors")
+"""Configurations and weights that are plain tensors: no pickles, no code."""
+
+
+class WeightsError(RuntimeError):
+    """A model's weights are not at hand or cannot be used; the message names the model and the way out."""
+
+
+def load_pretrained(name: str | Path, *classes: Any) -> tuple[Any, ...]:
+    """One object of each class (of transformers or diffusers: they have `from_pretrained`), from one place.
+
+    name: a folder with configuration and safetensors, or `owner/model` on the hub: taken from its cache if there is no
+    network. Raises WeightsError in one sentence.
+    """
+    folder = _folder(name)
+    try:
+        return tuple(a_class.from_pretrained(folder, local_files_only=True) for a_class in classes)
+    except (OSError, ValueError, KeyError) as error:
+        raise WeightsError(f"{folder} does not hold the model {name}: {_first_sentence(error)}") from error
+
+
+def _folder(name: str | Path) -> Path:
+    if Path(name).is_dir():
+        return Path(name)
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(str(name), allow_patterns=list(_WANTED)))
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            f"no weights of {str(name)!r}: it is no folder here, not in the cache of the model hub, and the hub does not give it "
+            f"({_first_sentence(error)}); where there is a network run 'hf download {name} --local-dir DIR', "
+            f"then name the folder DIR"
+        ) from error
+
+
+def _first_sentence(error: BaseException) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].split(". ")[0].rstrip(".")
