@@ -1,35 +1,27 @@
 """Lenses of Ego-Exo4D: gopro_calibs.csv, the exo entries of camera_pose, and Aria's online calibration.
 
-Two resizing rules meet here, each stated once. Exo: focal and principal point are scaled plainly (c = W/2 is nominal, so
-796x448 gets c = (398, 224)). Ego: the half-pixel rule, 2880 -> crop 32 a side -> half -> 1408 -> n.
-Sources: dataset documentation; OpenCV fisheye `estimateNewCameraMatrixForUndistortRectify` with balance 0.8.
+What the numbers mean, at which size, and how they are resized is camera knowledge: see `egox.cameras.devices`.
 """
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
-from scipy.optimize import brentq
 from scipy.spatial.transform import Rotation
 
 from egox.cameras import Array, Fisheye624, KannalaBrandt, inverse, rigid
+from egox.cameras.devices import GOPRO_K, aria_lens_1408, plain_scaled, raw_aria_lens, raw_lens_of_undistorted
 
 from ..errors import UserError
 
-GOPRO_K = (0.036902, 0.057131, -0.057154, 0.018458)
-"""The shared factory model of the exo cameras: every measured camera has exactly these four numbers."""
-
 ROTATION_OFF = 1e-3
 """A matrix further than this from a rotation is a fault of the file: what `egox.cameras.Camera` takes, too."""
-
-RAW_FOCAL_RANGE_PX = (1450.0, 2500.0)
-"""Where the raw focal length of a 3840x2160 exo camera is looked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +49,6 @@ class ExoCalibration:
                 " one of them is turned: check image_width in gopro_calibs.csv"
             )
         return plain_scaled(self.lens, width / self.width, height / self.height)
-
-
-def plain_scaled(lens: KannalaBrandt, sx: float, sy: float) -> KannalaBrandt:
-    """Focal and centre times the scales; k acts on angles and stays."""
-    return replace(lens, fx=lens.fx * sx, fy=lens.fy * sy, cx=lens.cx * sx, cy=lens.cy * sy)
 
 
 def read_csv(path: Path) -> Iterator[dict[str, str]]:
@@ -144,42 +131,14 @@ def _cell(row: Mapping[str, str], column: str, where: str, *, positive: bool = F
     return value
 
 
-def undistorted_focal(raw_focal: float, *, width: int, height: int, k: tuple[float, float, float, float]) -> float:
-    """Focal length of the published undistorted picture from the raw one (square pixels, centred principal point)."""
-    lens = KannalaBrandt(fx=raw_focal, fy=raw_focal, cx=0.0, cy=0.0, k=k)
-    sides = np.array([[width / 2, 0.0], [0.0, height / 2]])
-    rays = lens.unproject(sides)
-    a, b = sides[0, 0] * rays[0, 2] / rays[0, 0], sides[1, 1] * rays[1, 2] / rays[1, 1]
-    return 0.8 * min(a, b) + 0.2 * max(a, b)
-
-
-def raw_lens_of_undistorted(
+def lens_of_published(
     intrinsics: Any, *, where: str, k: tuple[float, float, float, float] = GOPRO_K
 ) -> tuple[KannalaBrandt, int, int]:
-    """The raw fisheye of an exo camera from its published undistorted 3x3 K at full size; with width and height.
-
-    Raises UserError where K is not centred with square pixels, or no raw focal in RAW_FOCAL_RANGE_PX gives it.
-    """
-    matrix = np.asarray(intrinsics, np.float64)
-    if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
-        raise UserError(f"{where}: intrinsics must be a finite 3x3 matrix; use gopro_calibs.csv instead")
-    fx, fy, cx, cy = matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]
-    width, height = round(2 * cx), round(2 * cy)
-    if abs(fx / fy - 1) > 1e-6 or (width, height) not in {(3840, 2160), (2160, 3840)} or abs(2 * cx - width) > 1e-3:
-        raise UserError(
-            f"{where}: K with f ({fx:.1f}, {fy:.1f}), c ({cx:.1f}, {cy:.1f}) is not centred; use gopro_calibs.csv instead"
-        )
-    low, high = RAW_FOCAL_RANGE_PX
-
-    def excess(focal: float) -> float:
-        return undistorted_focal(focal, width=width, height=height, k=k) - fx
-
-    if excess(low) * excess(high) > 0:
-        raise UserError(
-            f"{where}: no raw focal in {low:.0f}..{high:.0f} px gives the published {fx:.1f}; use gopro_calibs.csv instead"
-        )
-    focal = float(brentq(excess, low, high, xtol=1e-10))  # pyright: ignore[reportArgumentType]
-    return KannalaBrandt(fx=focal, fy=focal, cx=float(cx), cy=float(cy), k=k), width, height
+    """`raw_lens_of_undistorted` for a K that stands at `where` in a file. Raises UserError naming it and the way out."""
+    try:
+        return raw_lens_of_undistorted(intrinsics, k=k)
+    except ValueError as error:
+        raise UserError(f"{where}: {error}; use gopro_calibs.csv instead") from None
 
 
 def calibrations_from_pose_file(
@@ -201,7 +160,7 @@ def calibrations_from_pose_file(
                 raise UserError(f"{where}: camera_extrinsics must be a finite 3x4 matrix")
             if rotation_off(matrix) > ROTATION_OFF:
                 raise UserError(f"{where}: camera_extrinsics is no rotation (off by {rotation_off(matrix):.2g})")
-            lens, width, height = raw_lens_of_undistorted(entry["camera_intrinsics"], where=where, k=(k[0], k[1], k[2], k[3]))
+            lens, width, height = lens_of_published(entry["camera_intrinsics"], where=where, k=(k[0], k[1], k[2], k[3]))
         except UserError as error:
             refused[name] = str(error)
             continue
@@ -244,26 +203,7 @@ class AriaRgb:
 
     def raw_lens_at(self, side: int) -> Fisheye624:
         """The raw lens at side x side pixels, by the half-pixel rule."""
-        return self.lens_1408.resized(side / 1408, side / 1408)
-
-
-def aria_lens_1408(params: list[float] | tuple[float, ...], *, where: str) -> Fisheye624:
-    """The lens at 1408 from Aria's 15 numbers for 2880 or 1408 pixels: the principal point says which.
-
-    Raises UserError where the principal point is more than 8 % off the middle of both.
-    """
-    if len(params) != 15:
-        raise UserError(f"{where}: camera-rgb has {len(params)} parameters, expected the 15 of FisheyeRadTanThinPrism")
-    lens = Fisheye624.from_params(params)
-    if not np.isfinite(params).all() or lens.f <= 0:
-        raise UserError(f"{where}: camera-rgb has parameters that no lens can have (focal length {lens.f:g})")
-    for side in (2880, 1408):
-        if max(abs(lens.cx / (side / 2) - 1), abs(lens.cy / (side / 2) - 1)) <= 0.08:
-            return lens if side == 1408 else lens.cropped(32, 32).resized(0.5, 0.5)
-    raise UserError(
-        f"{where}: camera-rgb has its principal point at ({lens.cx:.1f}, {lens.cy:.1f}), the middle of neither"
-        " 2880 nor 1408 pixels; the calibration is of another camera or size"
-    )
+        return raw_aria_lens(self.lens_1408, side)
 
 
 def read_aria_rgb(path: Path) -> AriaRgb:
@@ -287,7 +227,8 @@ def read_aria_rgb(path: Path) -> AriaRgb:
         raise UserError(f"{path}, line 1: {len(rgb)} cameras labelled camera-rgb, expected one")
     scalar, vector = rgb[0].placement.unit_quaternion
     turn = rotation_xyzw([*vector, scalar], f"{path}: camera-rgb")
-    return AriaRgb(
-        lens_1408=aria_lens_1408(rgb[0].projection.params, where=str(path)),
-        device_from_camera=rigid(turn, rgb[0].placement.translation),
-    )
+    try:
+        lens = aria_lens_1408(rgb[0].projection.params)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from None
+    return AriaRgb(lens_1408=lens, device_from_camera=rigid(turn, rgb[0].placement.translation))

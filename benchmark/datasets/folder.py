@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 
 from egox.cameras import Array, Camera
+from egox.cameras.devices import default_aria_lens
 
 from ..canvas import Canvas
 from ..clip import Clip, Input, Maps, View
@@ -27,7 +28,7 @@ from .depth_files import DepthArchive, DepthFiles, check_depth_files
 from .egoexo4d import FRAMES
 from .file_digests import FileDigests
 from .identity import clip_digests
-from .release import DEFAULT_LENS_NOTE, default_aria
+from .release import DEFAULT_LENS_NOTE
 
 SCHEMA = 1
 ARIA_DEFAULT = "aria-default"
@@ -278,8 +279,8 @@ class Folder:
             if data.lens == ARIA_DEFAULT:
                 if data.width != data.height:
                     raise UserError(f"{where}: lens {ARIA_DEFAULT!r} is for a square upright ego picture")
-                raw = default_aria().raw_lens_at(data.width).upright(data.width)
-                return Camera(lens=raw, width=data.width, height=data.height, world_from_camera=poses)
+                lens = default_aria_lens(data.width)
+                return Camera(lens=lens, width=data.width, height=data.height, world_from_camera=poses)
             if isinstance(data.lens, str):
                 raise unknown(f"lens name in {where}", data.lens, [ARIA_DEFAULT])
             written = {"lens": data.lens, "width": data.width, "height": data.height, "world_from_camera": poses}

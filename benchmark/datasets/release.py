@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 
 from egox.cameras import Array, Camera, Lens, Pinhole, nearest_rotation, rigid
+from egox.cameras.devices import ARIA_DEFAULT_2880, aria_lens_1408, plain_scaled
 
 from ..canvas import Canvas
 from ..clip import Z_UP, Clip, Input, Maps, View
@@ -28,18 +29,10 @@ from ..video import Crop, FileSource, Video
 from .dataset import ClipDigests, Problem, Progress
 from .depth_files import DepthFiles, check_depth_files
 from .egoexo4d import FRAMES, upright_ego
-from .egoexo4d_lenses import AriaRgb, aria_lens_1408, plain_scaled, raw_lens_of_undistorted
+from .egoexo4d_lenses import AriaRgb, lens_of_published
 from .egoexo4d_poses import all_numbers, matrix_or_nan
 from .file_digests import FileDigests
 from .identity import clip_digests
-
-ARIA_DEFAULT_2880 = (
-    1220.592182729911, 1464.618192267255, 1442.370245962395,
-    0.4143793791836057, -0.4859785980738274, 0.1384912170175902, 1.146000597558113, -1.66762626342011, 0.6300994877479119,
-    0.0007903390814906743, -0.0003460749279699183,
-    -0.001078250965388323, 0.00007704910825386041, 0.0005214350246391408, -0.0001066039798202996,
-)  # fmt: skip
-"""camera-rgb of one measured device: what stands in where a release has no lens. Devices vary little, but they vary."""
 
 MENDED_OFF = 1e-2
 """Rotations up to this far from orthonormal are rounding (four decimals are printed) and mended."""
@@ -249,7 +242,7 @@ class EgoXRelease:
         if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or min(matrix[0, 0], matrix[1, 1]) <= 0:
             raise UserError(f"{where}: expected a finite 3x3 matrix with focal lengths above 0")
         if matrix[0, 2] > 784:
-            lens, width, height = raw_lens_of_undistorted(matrix, where=where)
+            lens, width, height = lens_of_published(matrix, where=where)
             return plain_scaled(lens, 796 / width, 448 / height).cropped(6, 0), UNDISTORTED_K
         pinhole = Pinhole(fx=float(matrix[0, 0]), fy=float(matrix[1, 1]), cx=float(matrix[0, 2]), cy=float(matrix[1, 2]))
         return pinhole, "release-pinhole"
@@ -351,7 +344,7 @@ class EgoXRelease:
 
 def default_aria() -> AriaRgb:
     """The stand-in lens; a release has no device frame, so the camera is the device."""
-    return AriaRgb(lens_1408=aria_lens_1408(ARIA_DEFAULT_2880, where="aria default"), device_from_camera=np.eye(4))
+    return AriaRgb(lens_1408=aria_lens_1408(ARIA_DEFAULT_2880), device_from_camera=np.eye(4))
 
 
 def proper(world_from_camera: Array) -> Array:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from egox.cameras import UPRIGHT_FROM_RAW, Camera, rigid
+from egox.cameras.devices import GOPRO_K
 
 from ..canvas import FULL
 from ..errors import UserError
@@ -17,7 +18,7 @@ from ..video import FileSource, decoded_frames
 from .dataset import Problem, Progress
 from .egoexo4d import EgoExo4D, TakeCameras, upright_ego
 from .egoexo4d_layout import Take, cut_videos, read_window, whole_video
-from .egoexo4d_lenses import GOPRO_K, AriaRgb, ExoCalibration, calibrations_from_csv, calibrations_from_pose_file
+from .egoexo4d_lenses import AriaRgb, ExoCalibration, calibrations_from_csv, calibrations_from_pose_file
 from .egoexo4d_poses import read_pose_file
 from .head_motion import MIN_AGREEMENT, HeadMotion, head_motion
 from .verify_checks import epipolar_problem, error, frames_or_problem, guarded, head_problem, note, warning

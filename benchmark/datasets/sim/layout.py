@@ -13,14 +13,14 @@ from filelock import FileLock
 from scipy.spatial.transform import Rotation
 
 from egox.cameras import UPRIGHT_FROM_RAW, Array, inverse, rigid
+from egox.cameras.devices import GOPRO_K, GOPRO_SIZE, undistorted_focal
 
 from ...canvas import Canvas
 from ...files import atomic_file
 from ..egoexo4d_layout import RGB_STREAM
-from ..egoexo4d_lenses import GOPRO_K, undistorted_focal
 from . import catalogue
 from .catalogue import ARIA, TAKE_FRAMES, TakeId
-from .lens import ARIA_PARAMS, DEVICE_FROM_RGB_M, DEVICE_FROM_RGB_XYZW, EXO_SIZE
+from .lens import ARIA_PARAMS, DEVICE_FROM_RGB_M, DEVICE_FROM_RGB_XYZW
 from .rig import EXO_CAMERAS, ExoCamera
 from .takes import FPS
 
@@ -110,10 +110,11 @@ def write_take(root: Path, take: TakeId, cameras: Sequence[ExoCamera], ego_world
     _write(folder / "online_calibration.jsonl", json.dumps(_online_line()) + "\n")
     raw = inverse(ego_world_from_upright @ rigid(UPRIGHT_FROM_RAW, np.zeros(3)))[:, :3]
     entries: dict[str, Any] = {"metadata": {"take_name": take.name, "take_uid": catalogue.uid("take", take.name)}}
+    height, width = GOPRO_SIZE
     for camera in cameras:
-        focal = undistorted_focal(camera.focal_px, width=EXO_SIZE[1], height=EXO_SIZE[0], k=GOPRO_K)
+        focal = undistorted_focal(camera.focal_px, width=width, height=height, k=GOPRO_K)
         entries[camera.name] = {
-            "camera_intrinsics": [[focal, 0.0, EXO_SIZE[1] / 2], [0.0, focal, EXO_SIZE[0] / 2], [0.0, 0.0, 1.0]],
+            "camera_intrinsics": [[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]],
             "camera_extrinsics": inverse(camera.world_from_camera)[:3].tolist(),
             "distortion_coeffs": list(GOPRO_K),
         }
@@ -129,12 +130,13 @@ def _gopro_csv(take: TakeId, cameras: Sequence[ExoCamera]) -> str:
     lens = [f"intrinsics_{i}" for i in range(8)]
     columns = ["cam_uid", "graph_uid", *world, "image_width", "image_height", "intrinsics_type", *lens]
     lines = [",".join([*columns, "start_frame_idx", "end_frame_idx", "quality"])]
+    height, width = GOPRO_SIZE
     for camera in cameras:
         pose = camera.world_from_camera
         numbers = [*pose[:3, 3], *Rotation.from_matrix(pose[:3, :3]).as_quat()]
-        parameters = [camera.focal_px, camera.focal_px, EXO_SIZE[1] / 2, EXO_SIZE[0] / 2, *GOPRO_K]
+        parameters = [camera.focal_px, camera.focal_px, width / 2, height / 2, *GOPRO_K]
         cells = [camera.name, catalogue.uid("world", take.place_name), *(repr(float(n)) for n in numbers)]
-        cells += [str(EXO_SIZE[1]), str(EXO_SIZE[0]), "KANNALABRANDTK3", *(repr(float(n)) for n in parameters), "-1", "-1", "1"]
+        cells += [str(width), str(height), "KANNALABRANDTK3", *(repr(float(n)) for n in parameters), "-1", "-1", "1"]
         lines.append(",".join(cells))
     return "\n".join(lines) + "\n"
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from benchmark.datasets.egoexo4d_lenses import GOPRO_K, undistorted_focal
 from benchmark.video import Frames, write_h264
 from egox.cameras import Array, inverse, rigid
+from egox.cameras.devices import GOPRO_K, undistorted_focal
 
 ARIA_PARAMS = (
     1220.6,

@@ -14,22 +14,15 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from benchmark.datasets.egoexo4d import upright_ego
-from benchmark.datasets.egoexo4d_lenses import (
-    GOPRO_K,
-    AriaRgb,
-    aria_lens_1408,
-    plain_scaled,
-    raw_lens_of_undistorted,
-    undistorted_focal,
-)
+from benchmark.datasets.egoexo4d_lenses import AriaRgb
 from benchmark.datasets.epipolar import LIMIT_DEG, SPAN, Tracks, check_epipolar, epipolar_error_deg
-from benchmark.datasets.release import ARIA_DEFAULT_2880
 from egox.cameras import UPRIGHT_FROM_RAW, Array, Camera, Fisheye624, KannalaBrandt, Lens, Pinhole, inverse, rigid
+from egox.cameras.devices import ARIA_DEFAULT_2880, GOPRO_K, aria_lens_1408, plain_scaled, undistorted_focal
 
 from .download import head_path
 
 FRAMES = 60
-RGB = AriaRgb(lens_1408=aria_lens_1408(ARIA_DEFAULT_2880, where="test"), device_from_camera=np.eye(4))
+RGB = AriaRgb(lens_1408=aria_lens_1408(ARIA_DEFAULT_2880), device_from_camera=np.eye(4))
 RAW = head_path(FRAMES)
 EGO = upright_ego(RGB, RAW, 448)
 
@@ -151,29 +144,6 @@ def test_f_the_raw_focal_as_a_pinhole_is_far_off_towards_the_edge():
     wrong = Pinhole(fx=raw.fx * 796 / 3840, fy=raw.fy * 448 / 2160, cx=398, cy=224)
     edge = (1.2, -0.4, 1.0)
     assert np.linalg.norm(wrong.project(edge) - at_448(raw).project(edge)) > 25
-
-
-@pytest.mark.parametrize(
-    ("published", "raw"),
-    [(1247.974504, 1769.475220), (1221.059125, 1749.177002), (1226.986249, 1753.635864), (1237.122603, 1761.275757)],
-)
-def test_the_raw_focal_is_recovered_from_the_published_one(published: float, raw: float):
-    matrix = [[published, 0, 1920], [0, published, 1080], [0, 0, 1]]
-    lens, width, height = raw_lens_of_undistorted(matrix, where="test")
-    assert (width, height) == (3840, 2160)
-    assert lens.fx == pytest.approx(raw, abs=2e-6)
-    back = undistorted_focal(lens.fx, width=width, height=height, k=GOPRO_K)
-    assert back == pytest.approx(published, abs=1e-8)
-
-
-def test_the_closed_form_agrees_with_opencvs_own_undistortion():
-    cv2 = pytest.importorskip("cv2")
-    for raw in (1753.635864, 1785.852661):
-        matrix = np.array([[raw, 0, 1920], [0, raw, 1080], [0, 0, 1]])
-        new = cv2.fisheye.estimateNewCameraMatrixForUndistortRectify(
-            matrix, np.array(GOPRO_K), (3840, 2160), np.eye(3), balance=0.8
-        )
-        assert undistorted_focal(raw, width=3840, height=2160, k=GOPRO_K) == pytest.approx(new[0, 0], abs=1e-6)
 
 
 def test_l_one_scale_for_both_axes_is_not_what_the_files_have():

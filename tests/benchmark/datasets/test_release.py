@@ -16,11 +16,11 @@ from scipy.spatial.transform import Rotation
 from benchmark.canvas import FULL, MINI
 from benchmark.clip import Input
 from benchmark.datasets.dataset import Severity
-from benchmark.datasets.egoexo4d_lenses import GOPRO_K, undistorted_focal
 from benchmark.datasets.release import EgoXRelease, proper
 from benchmark.errors import UserError
 from benchmark.video import write_h264
 from egox.cameras import UPRIGHT_FROM_RAW, KannalaBrandt, Pinhole, inverse, rigid
+from egox.cameras.devices import GOPRO_K, undistorted_focal
 
 from .download import EXO_POSES, head_path, numbered
 

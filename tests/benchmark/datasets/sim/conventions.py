@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from benchmark.datasets.egoexo4d_lenses import plain_scaled
-from benchmark.datasets.sim.lens import ARIA_PARAMS, DEVICE_FROM_RGB_M, DEVICE_FROM_RGB_XYZW, EXO_SIZE
+from benchmark.datasets.sim.lens import ARIA_PARAMS, DEVICE_FROM_RGB_M, DEVICE_FROM_RGB_XYZW
 from egox.cameras import Array, Camera, Fisheye624, KannalaBrandt, Pinhole, inverse, rigid
+from egox.cameras.devices import GOPRO_SIZE, plain_scaled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,7 @@ def _pinhole(lens: KannalaBrandt | Fisheye624, f: float | None = None) -> Pinhol
 
 def _published_pinhole(rig: Rig) -> Pinhole:
     focal = rig.pose_entries[rig.exo_name]["camera_intrinsics"][0][0]
-    return _pinhole(_kb(rig), focal * rig.exo.height / EXO_SIZE[0])
+    return _pinhole(_kb(rig), focal * rig.exo.height / GOPRO_SIZE[0])
 
 
 def _kb(rig: Rig) -> KannalaBrandt:
@@ -100,7 +100,7 @@ def _plain_2880(rig: Rig) -> Fisheye624:
 
 def _squeezed(rig: Rig) -> KannalaBrandt:
     """228 px wide squeezed into 224 instead of cut."""
-    full = rig.exo.height * EXO_SIZE[1] / EXO_SIZE[0]
+    full = rig.exo.height * GOPRO_SIZE[1] / GOPRO_SIZE[0]
     lens = replace(_kb(rig), cx=_kb(rig).cx + (2 * round(full / 2) - rig.exo.width) / 2)
     return plain_scaled(lens, rig.exo.width / (2 * round(full / 2)), 1.0)
 
