@@ -20,9 +20,9 @@ from numpy.typing import ArrayLike
 
 from .cameras import Array, Camera
 from .pose_file_format import FORMAT, VERSION, direction, ego_track, exo_track, ranges, typed
-from .pose_tracks import CameraTrack, FieldOfView, PoseFileError, aria_lens, fitted
+from .pose_tracks import CameraTrack, FieldOfView, PoseFileError, fitted
 
-__all__ = ["CameraTrack", "FieldOfView", "PoseFile", "PoseFileError", "aria_lens", "load_pose_file", "save_pose_file"]
+__all__ = ["CameraTrack", "FieldOfView", "PoseFile", "PoseFileError", "load_pose_file", "save_pose_file"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -9,25 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
 
-from .cameras import Array, Camera, Fisheye624, Lens, Pinhole, rigid
-
-_ARIA_2880 = (
-    1220.592182729911, 1464.618192267255, 1442.370245962395,
-    0.4143793791836057, -0.4859785980738274, 0.1384912170175902, 1.146000597558113, -1.66762626342011, 0.6300994877479119,
-    0.0007903390814906743, -0.0003460749279699183,
-    -0.001078250965388323, 0.00007704910825386041, 0.0005214350246391408, -0.0001066039798202996,
-)  # fmt: skip
-"""camera-rgb of one measured Aria device. A test holds it equal to the stand-in lens of the benchmark's readers."""
+from .cameras import Array, Camera, Lens, Pinhole, rigid
+from .cameras.devices import default_aria_lens
 
 
 class PoseFileError(ValueError):
     """A pose file that cannot be used: one sentence with file, field or frame, and what to do."""
-
-
-def aria_lens(side: int) -> Fisheye624:
-    """The documented Aria-like lens of an upright side x side ego picture: what `"lens": "aria"` stands for."""
-    lens_1408 = Fisheye624.from_params(_ARIA_2880).cropped(32, 32).resized(0.5, 0.5)
-    return lens_1408.resized(side / 1408, side / 1408).upright(side)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +59,7 @@ def fitted(track: CameraTrack, width: int, height: int, poses: Array, where: str
     if min(width, height) < 1:
         raise PoseFileError(f"{where}: a picture of {width}x{height} pixels is asked for; give a width and a height above 0")
     if lens is None:
-        return Camera(lens=aria_lens(width), width=width, height=height, world_from_camera=poses)
+        return Camera(lens=default_aria_lens(width), width=width, height=height, world_from_camera=poses)
     if isinstance(lens, FieldOfView):
         lens = lens.at(own_width, own_height)
     camera = Camera(lens=lens, width=own_width, height=own_height, world_from_camera=poses)

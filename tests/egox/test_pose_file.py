@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from benchmark.datasets.release import default_aria
 from egox.cameras import UPRIGHT_FROM_RAW, Camera, Fisheye624, KannalaBrandt, Pinhole, rigid
-from egox.pose_file import FieldOfView, PoseFileError, aria_lens, load_pose_file, save_pose_file
+from egox.cameras.devices import default_aria_lens
+from egox.pose_file import FieldOfView, PoseFileError, load_pose_file, save_pose_file
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "poses.md"
 IDENTITY = np.eye(4).tolist()
@@ -81,9 +81,7 @@ def test_a_keyframe_looks_at_its_point_with_its_head_up(tmp_path: Path):
 def test_the_default_lens_is_the_stand_in_of_the_readers(tmp_path: Path):
     lens = load_pose_file(written(tmp_path, by_keyframes())).ego_camera(448, 9).lens
     assert isinstance(lens, Fisheye624)
-    expected = default_aria().raw_lens_at(448).upright(448)
-    np.testing.assert_allclose(lens.params, expected.params, atol=1e-12, rtol=0)
-    assert aria_lens(448) == lens
+    assert lens == default_aria_lens(448)
 
 
 def test_an_angle_of_view_fits_any_picture(tmp_path: Path):
@@ -196,7 +194,7 @@ def test_what_is_saved_comes_back(
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path):
-    ego = Camera(lens=aria_lens(448), width=448, height=448, world_from_camera=np.eye(4)[None])
+    ego = Camera(lens=default_aria_lens(448), width=448, height=448, world_from_camera=np.eye(4)[None])
     exo = Camera(lens=Pinhole(fx=100, fy=100, cx=900, cy=50), width=200, height=100, world_from_camera=np.eye(4)[None])
     with pytest.raises(PoseFileError, match="principal point"):
         save_pose_file(tmp_path / "pose.json", exo=exo, ego=ego)
