@@ -94,6 +94,7 @@ class _Network:
         before = {"source_sizes": sizes} if "source_sizes" in inspect.signature(resize).parameters else {}
         with torch.inference_mode():
             outputs = self._model(pixel_values=inputs["pixel_values"].to(self._model.device, self._model.dtype))
-            outputs.predicted_depth = outputs.predicted_depth.float()
+            for name in {"predicted_depth", "field_of_view"} & set(outputs):  # DepthPro scales by the latter: never in half
+                outputs[name] = outputs[name].float()
             found = resize(outputs, target_sizes=sizes, **before)
             return torch.stack([one["predicted_depth"] for one in found]).float().cpu().numpy()
