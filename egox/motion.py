@@ -1,17 +1,20 @@
 """What moves in the exo view: bool [frames, height, width], True = moving, from known ids, from depth, or from SAM 2.
 
 The paper masks dynamic things out of both the alignment and the ego prior (Sec. 3.1). The camera stands still. Whoever needs
-masks takes the array, however it was made. Nothing here looks for people: a person who stands still for the whole clip is
-background to `motion_masks`.
+masks takes the array, however it was made. `motion_masks` does not look for people: whoever covers the same place for the whole
+clip is background to it. `Sam2Masks` follows a person from one point, moving or not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .pretrained import load_pretrained
 
 NEARER = 0.09
 """A pixel moves where its inverse depth exceeds the background's by this fraction: ten times the flicker of depth networks
@@ -119,3 +122,71 @@ def _cleaned(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         side = 2 * round(fraction * mask.shape[0]) + 1
         picture = cv2.morphologyEx(picture, operation, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
     return picture.astype(np.bool_)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointPrompt:
+    """A pixel that lies on a thing in one frame; pixel centres are at integer coordinates."""
+
+    frame: int
+    x_px: float
+    y_px: float
+
+
+def first_inside(track_px: NDArray, *, width: int, height: int) -> PointPrompt | None:
+    """Where a track is inside the picture for the first time: the wearer's head, projected into the exo view, for instance.
+
+    track_px: [frames, 2] pixels, NaN where there is none. None where the track stays outside.
+    """
+    inside = ((track_px >= -0.5) & (track_px < np.array([width, height]) - 0.5)).all(-1)
+    if not inside.any():
+        return None
+    frame = int(np.argmax(inside))
+    return PointPrompt(frame=frame, x_px=float(track_px[frame, 0]), y_px=float(track_px[frame, 1]))
+
+
+class Sam2Masks:
+    """SAM 2 as it is in transformers: each prompted thing is followed forwards and backwards through the clip."""
+
+    def __init__(self, model: str | Path, *, device: str = "cpu") -> None:
+        """model: a local folder or hub name, "facebook/sam2.1-hiera-large" for instance. Raises WeightsError without weights."""
+        from transformers import Sam2VideoModel, Sam2VideoProcessor
+
+        self._processor, loaded = load_pretrained(model, Sam2VideoProcessor, Sam2VideoModel)
+        self._model = loaded.to(device).float().eval()
+        self._device = device
+
+    def masks(self, frames: NDArray[np.uint8], prompts: Sequence[PointPrompt]) -> NDArray[np.bool_]:
+        """What the prompted things cover together, [frames, height, width]; each prompt is a thing of its own.
+
+        frames: [frames, height, width, 3] RGB. No prompts, nothing covered. The frames are held at the network's size,
+        1.4 GiB at most for 49. Raises ValueError where a prompt lies outside of the clip.
+        """
+        count, height, width = frames.shape[:3]
+        for prompt in prompts:
+            inside = -0.5 <= prompt.x_px < width - 0.5 and -0.5 <= prompt.y_px < height - 0.5
+            if not (inside and 0 <= prompt.frame < count):
+                raise ValueError(f"{prompt} lies outside of the clip: {count} frames of {width}x{height}")
+        covered = np.zeros(frames.shape[:3], np.bool_)
+        # a session for each frame with prompts: the network takes a thing without a prompt so far for one that is there
+        for start in sorted({prompt.frame for prompt in prompts}):
+            self._follow(frames, [prompt for prompt in prompts if prompt.frame == start], covered)
+        return covered
+
+    def _follow(self, frames: NDArray[np.uint8], prompts: Sequence[PointPrompt], covered: NDArray[np.bool_]) -> None:
+        """Add what these prompts, all of one frame, cover."""
+        start = prompts[0].frame
+        session = self._processor.init_video_session(
+            video=frames, inference_device=self._device, processing_device="cpu", video_storage_device="cpu"
+        )
+        self._processor.add_inputs_to_inference_session(
+            session,
+            frame_idx=start,
+            obj_ids=list(range(len(prompts))),
+            input_points=[[[[prompt.x_px, prompt.y_px]] for prompt in prompts]],
+            input_labels=[[[1] for _ in prompts]],
+        )
+        for reverse in (False, True):
+            for output in self._model.propagate_in_video_iterator(session, start_frame_idx=start, reverse=reverse):
+                found = self._processor.post_process_masks([output.pred_masks], original_sizes=[frames.shape[1:3]])[0]
+                covered[output.frame_idx] |= found.any(0)[0].cpu().numpy()
