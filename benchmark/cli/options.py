@@ -13,7 +13,10 @@ from ..errors import UserError
 Data = Annotated[
     str,
     typer.Option(
-        "--data", help="Where clips come from: 'sim' (the simulated world, made on demand) or a data folder.", metavar="sim|DIR"
+        "--data",
+        help="Where clips come from: 'sim' (the simulated world, made on demand, with depth as a network would estimate it),"
+        " 'sim:true-depth' (the same with exact depth) or a data folder.",
+        metavar="sim|sim:true-depth|DIR",
     ),
 ]
 Split = Annotated[

@@ -1,21 +1,27 @@
-"""`open_dataset`: the reader for a path, or the built-in simulated world by its name."""
+"""`open_dataset`: the reader for a path, or the built-in simulated world by one of its names."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import UserError
+from ..errors import UserError, unknown
 from .dataset import Dataset
 
 LAYOUTS = "takes/ (Ego-Exo4D download), meta.json (EgoX release) or clips.json (a folder of your own, see docs/data.md)"
 
+SIM_TRUE_DEPTH = "sim:true-depth"
+SIM = ("sim", SIM_TRUE_DEPTH)
+"""Names of the simulated world: with depth as a network would estimate it, and with exact depth."""
+
 
 def open_dataset(where: str | Path) -> Dataset:
-    """ "sim", a folder, or a release list (meta*.json). Raises UserError where no layout is recognised."""
-    if str(where) == "sim":
+    """ "sim", "sim:true-depth", a folder, or a release list (meta*.json). Raises UserError where no layout is recognised."""
+    if str(where).split(":")[0] == "sim":
         from .sim.dataset import SimDataset
 
-        return SimDataset()
+        if str(where) not in SIM:
+            raise unknown("simulated data", str(where), SIM)
+        return SimDataset(depth="true" if str(where) == SIM_TRUE_DEPTH else "estimated")
     path = Path(where).expanduser()
     if path.is_file() and path.suffix == ".json":
         if path.name == "clips.json":

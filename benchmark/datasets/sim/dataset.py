@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
+import msgspec
 import numpy as np
 
 from egox.cameras import Camera
@@ -21,6 +24,7 @@ from ..dataset import ClipDigests, Problem, Progress
 from ..egoexo4d import EgoExo4D
 from . import catalogue, layout, truth
 from .catalogue import ARIA, NAME, TakeId, take_of
+from .depth_estimator import EstimatedDepth, estimator_digest
 from .layout import WindowFiles
 from .lens import exo_width
 from .render import Order
@@ -33,13 +37,17 @@ _EGO_NEEDS = frozenset({Input.TRUTH})
 
 
 class SimDataset:
-    """Clips of the simulated world. cache: folder to render into, by default below `cache_root()`."""
+    """Clips of the simulated world. cache: folder to render into, by default below `cache_root()`.
 
-    name = NAME
+    depth: what exo views hand out, "estimated" as recorded clips have it, or "true". The ego truth's is true in either case.
+    """
+
     default_protocol = "mini"
 
-    def __init__(self, cache: Path | None = None) -> None:
-        self.root = (cache or cache_root()) / NAME
+    def __init__(self, cache: Path | None = None, *, depth: Literal["estimated", "true"] = "estimated") -> None:
+        self.depth = depth
+        self.name = NAME if depth == "estimated" else f"{NAME}-true-depth"
+        self.root = (cache or cache_root()) / NAME  # of both: what is rendered is the same
         self._reader: EgoExo4D | None = None
         self._listed: set[TakeId] = set()
         self._reader_knows: set[TakeId] = set()
@@ -50,14 +58,19 @@ class SimDataset:
     def manifest(self, split: str) -> Manifest:
         """A split's rows; besides `splits()`, "train:<n>" gives n training clips, the first of which are `train`."""
         if split in catalogue.SIZES:
-            return embedded_manifest(split)
-        if split == "all":
-            return Manifest.of("all", NAME, [row for name in catalogue.SIZES for row in embedded_manifest(name).rows])
-        return catalogue.make_split(split)
+            made = embedded_manifest(split)
+        elif split == "all":
+            made = Manifest.of("all", NAME, [row for name in catalogue.SIZES for row in embedded_manifest(name).rows])
+        else:
+            made = catalogue.make_split(split)
+        return msgspec.structs.replace(made, dataset=self.name)
 
     def digests(self, row: Row, canvas: Canvas) -> ClipDigests:
         digest = catalogue.clip_digest(row, canvas)
-        return ClipDigests(inputs=digest, truth=digest)
+        if self.depth == "true":
+            return ClipDigests(inputs=digest, truth=digest)
+        inputs = hashlib.sha256(f"{digest} estimated depth {estimator_digest()}".encode()).hexdigest()[:16]
+        return ClipDigests(inputs=inputs, truth=digest)
 
     def prepare(self, rows: Sequence[Row], canvas: Canvas, *, needs: frozenset[Input], workers: int, progress: Progress) -> None:
         """Render what these rows lack of what `needs` asks for; views that are there are left alone."""
@@ -116,14 +129,14 @@ class SimDataset:
     def _video(self, row: Row, canvas: Canvas, files: WindowFiles, camera: str, size: tuple[int, int]) -> Video:
         source = RenderedVideo(
             path=files.video(camera),
-            identity=f"{catalogue.window_digest(take_of(row), row.first_frame, canvas)}/{camera}",
+            identity=_identity(row, canvas, camera),
             size=size,
             ensure=lambda: self._render(row, canvas, (camera,)),
         )
         return Video(source=source, indices=tuple(range(canvas.frames)), fps=canvas.fps)
 
     def _maps(self, row: Row, canvas: Canvas, files: WindowFiles, camera: str, video: Video) -> tuple[Maps, Maps]:
-        identity = f"{catalogue.window_digest(take_of(row), row.first_frame, canvas)}/{camera}"
+        identity = _identity(row, canvas, camera)
 
         def ensure() -> None:
             self._render(row, canvas, (camera,))
@@ -145,7 +158,14 @@ class SimDataset:
             video = self._video(row, canvas, files, name, (height, width))
             view = canvas.fit_exo(View(name=name, video=video, camera=camera))
         depth, masks = self._maps(row, canvas, files, name, view.video)
-        return replace(view, depth=depth, masks=masks)
+        if self.depth == "true":
+            return replace(view, depth=depth, masks=masks)
+
+        def estimated(what: Literal["depth", "disparity"]) -> Maps:
+            seed = _identity(row, canvas, name)
+            return replace(depth, source=EstimatedDepth(truth=depth.source, seed=seed, what=what, fps=canvas.fps))
+
+        return replace(view, depth=estimated("depth"), disparity=estimated("disparity"), masks=masks)
 
     def _ego_view(self, clip: Clip, row: Row, canvas: Canvas, files: WindowFiles) -> View:
         view = clip.truth
@@ -191,6 +211,11 @@ class SimDataset:
             self._reader = EgoExo4D(self.root)
             self._reader_knows = {t for t in self._listed if layout.pose_file(self.root, t).is_file()}
         return self._reader
+
+
+def _identity(row: Row, canvas: Canvas, camera: str) -> str:
+    """Identity of one view of a window: of the scene, never of pixels."""
+    return f"{catalogue.window_digest(take_of(row), row.first_frame, canvas)}/{camera}"
 
 
 @lru_cache(8)

@@ -23,8 +23,8 @@ def row() -> Row:
 
 @pytest.fixture(scope="session")
 def sim(tmp_path_factory: pytest.TempPathFactory, row: Row) -> SimDataset:
-    """A dataset whose cache holds `row` whole, at mini size."""
-    dataset = SimDataset(tmp_path_factory.mktemp("cache"))
+    """A dataset whose cache holds `row` whole, at mini size, with true depth."""
+    dataset = SimDataset(tmp_path_factory.mktemp("cache"), depth="true")
     dataset.prepare([row], MINI, needs=frozenset(Input), workers=1, progress=no_progress)
     return dataset
 
