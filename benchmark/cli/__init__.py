@@ -23,6 +23,7 @@ from . import (
     data_build,
     data_import,
     data_plan,
+    data_show,
     data_verify,
     doctor,
     generate,
@@ -56,10 +57,11 @@ def build() -> typer.Typer:
     app.add_typer(list_things.app, name="list", help="Methods, splits, protocols and metrics that are there.")
     data = typer.Typer(no_args_is_help=True)
     for name, module in (
-        ("verify", data_verify), ("plan", data_plan), ("build", data_build), ("import", data_import), ("audit", data_audit),
+        ("verify", data_verify), ("show", data_show), ("plan", data_plan), ("build", data_build), ("import", data_import),
+        ("audit", data_audit),
     ):  # fmt: skip
         data.command(name)(module.command)
-    app.add_typer(data, name="data", help="Check data, plan a download, make and audit splits.")
+    app.add_typer(data, name="data", help="Check and look at data, plan a download, make and audit splits.")
     store = typer.Typer(no_args_is_help=True)
     for name, module in (("size", store_size), ("gc", store_gc), ("why", store_why)):
         store.command(name)(module.command)
