@@ -9,6 +9,7 @@ Sources: Ego-Exo4D documentation (Kannala-Brandt exo cameras), Project Aria tool
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, overload
@@ -23,10 +24,34 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+_LENGTHS = {("KannalaBrandt", "k"): 4, ("Fisheye624", "k"): 6, ("Fisheye624", "p"): 2, ("Fisheye624", "s"): 4}
+
+
+def _check_field(lens: str, name: str, value: Any) -> None:
+    """Raises ValueError where a parameter is one that no lens has."""
+    length = _LENGTHS.get((lens, name))
+    if length is not None:
+        if len(value) != length or not all(math.isfinite(number) for number in value):
+            raise ValueError(f"{lens}: {name} is {value}, expected {length} finite numbers")
+        return
+    least = 0 if name in ("f", "fx", "fy") else -math.inf
+    if not least < value < math.inf:
+        raise ValueError(f"{lens}: {name} is {value}, expected a finite number{' above 0' if least == 0 else ''}")
+
+
 class _Formulas:
-    """What the lens models share: the kinds of arrays. Each model brings its formulas on single coordinates."""
+    """What the lens models share: sound numbers, and the kinds of arrays. Each model brings formulas on single coordinates.
+
+    Raises ValueError, naming the field, where a focal length is not above 0 or any number is not finite.
+    """
 
     __slots__ = ()
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            if name in ("k", "p", "s"):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+            _check_field(type(self).__name__, name, getattr(self, name))
 
     def _project(self, xp: Any, x: Any, y: Any, z: Any) -> tuple[Any, Any]:
         raise NotImplementedError

@@ -24,9 +24,10 @@ def distorted(xp: Any, theta: Any, k: Sequence[float]) -> tuple[Any, Any]:
 @lru_cache(maxsize=256)
 def turning_angle(k: tuple[float, ...], limit: float) -> float:
     """Where d stops rising, at most `limit` radians: beyond it, two angles would share a pixel."""
-    squares = np.roots([*((2 * i + 3) * k[i] for i in range(len(k) - 1, -1, -1)), 1.0])
-    turns = squares.real[(np.abs(squares.imag) < 1e-9 * np.abs(squares)) & (squares.real > 0)]
-    return float(min([limit, *np.sqrt(turns)]))
+    # d' = 1 + sum c_i (theta/limit)^(2i+2), as a polynomial in (limit/theta)^2: its leading 1 keeps tiny k harmless
+    inverse = np.roots([1.0, *((2 * i + 3) * k[i] * limit ** (2 * i + 2) for i in range(len(k)))])
+    turns = inverse.real[(np.abs(inverse.imag) < 1e-9 * np.abs(inverse)) & (inverse.real >= 1)]
+    return float(min([limit, *(limit / np.sqrt(turns))]))
 
 
 def undistorted(xp: Any, rho: Any, k: Sequence[float], limit: float) -> Any:

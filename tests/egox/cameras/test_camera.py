@@ -9,7 +9,7 @@ import pytest
 
 from benchmark.clip import View
 from benchmark.video import Video
-from egox.cameras import Camera, inverse
+from egox.cameras import ARIA_CIRCLE_RAD, Camera, inverse
 
 from .measured import ARIA_448, GOPRO, LENSES, PINHOLE, poses
 
@@ -103,3 +103,32 @@ def test_the_lens_circle_of_aria_hides_the_corners_only():
     assert seen[224, 224]
     assert seen[20, 224]
     assert 0.75 < seen.mean() < 0.95
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_what_is_visible_ends_at_the_lens_circle_whichever_way_the_picture_stands(upright):
+    camera = Camera(lens=ARIA_448, width=448, height=448, world_from_camera=poses())
+    camera = camera.upright() if upright else camera
+    turn = np.linspace(0, 2 * np.pi, 200)
+    for off_deg, seen in ((-0.5, True), (0.5, False)):
+        angle = ARIA_CIRCLE_RAD + np.deg2rad(off_deg)
+        rays = np.stack([np.sin(angle) * np.cos(turn), np.sin(angle) * np.sin(turn), 0 * turn + np.cos(angle)], -1)
+        column, row = np.rint(camera.lens.project(rays)).astype(int).T
+        inside = (column >= 0) & (column < 448) & (row >= 0) & (row < 448)
+        assert inside.sum() > 50
+        assert (camera.visible()[row[inside], column[inside]] == seen).all()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("fx", 0, "Pinhole: fx is 0.0, expected a finite number above 0"),
+        ("cx", [1], "lens Pinhole: "),
+        ("f", 1, "lens Pinhole: "),
+    ],
+)
+def test_a_lens_in_json_that_is_none_is_refused(field, value, words):
+    data = Camera(lens=PINHOLE, width=784, height=448, world_from_camera=poses()).to_json()
+    data["lens"][field] = value
+    with pytest.raises(ValueError, match=words):
+        Camera.from_json(data)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.optimize import brentq
@@ -147,3 +149,31 @@ def test_a_pixel_that_no_ray_reaches_has_none(lens):
     camera = Camera(lens=lens, width=1400, height=480, world_from_camera=np.eye(4)[None])
     if isinstance(lens, Fisheye624):
         assert not camera.visible()[:, 530:].any()
+
+
+NONSENSE = [
+    (PINHOLE, {"fx": 0.0}, "Pinhole: fx is 0.0, expected a finite number above 0"),
+    (PINHOLE, {"fy": -1.0}, "Pinhole: fy is -1.0, expected a finite number above 0"),
+    (PINHOLE, {"cx": np.nan}, "Pinhole: cx is nan, expected a finite number"),
+    (GOPRO, {"fx": np.inf}, "KannalaBrandt: fx is inf, expected a finite number above 0"),
+    (GOPRO, {"cy": -np.inf}, "KannalaBrandt: cy is -inf, expected a finite number"),
+    (GOPRO, {"k": (0.1, np.nan, 0.0, 0.0)}, r"KannalaBrandt: k is \(0.1, nan, 0.0, 0.0\), expected 4 finite numbers"),
+    (GOPRO, {"k": (0.1, 0.2)}, r"KannalaBrandt: k is \(0.1, 0.2\), expected 4 finite numbers"),
+    (ARIA_448, {"f": np.nan}, "Fisheye624: f is nan, expected a finite number above 0"),
+    (ARIA_448, {"k": (0.0,) * 5}, "Fisheye624: k .* expected 6 finite numbers"),
+    (ARIA_448, {"p": (0.0, np.inf)}, r"Fisheye624: p is \(0.0, inf\), expected 2 finite numbers"),
+    (ARIA_448, {"s": (0.0, 0.0, 0.0)}, "Fisheye624: s .* expected 4 finite numbers"),
+]
+
+
+@pytest.mark.parametrize(("lens", "change", "words"), NONSENSE)
+def test_numbers_that_no_lens_has_are_refused_by_field(lens, change, words):
+    with pytest.raises(ValueError, match=words):
+        replace(lens, **change)
+
+
+def test_terms_given_as_a_list_make_the_same_lens():
+    lens = replace(GOPRO, k=list(GOPRO.k))
+    assert lens == GOPRO
+    assert hash(lens) == hash(GOPRO)
+    assert np.isfinite(lens.project([0.1, 0.2, 1.0])).all()
