@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -166,6 +166,3 @@ def _write_png(path: Path, picture: Frames) -> None:
     from PIL import Image
 
     Image.fromarray(picture).save(path, format="PNG", optimize=True)
-
-
-__all__: Sequence[str] = ("NEEDS", "Shown", "gather", "show_clip")
