@@ -34,9 +34,11 @@ def _check_field(lens: str, name: str, value: Any) -> None:
         if len(value) != length or not all(math.isfinite(number) for number in value):
             raise ValueError(f"{lens}: {name} is {value}, expected {length} finite numbers")
         return
-    least = 0 if name in ("f", "fx", "fy") else -math.inf
-    if not least < value < math.inf:
-        raise ValueError(f"{lens}: {name} is {value}, expected a finite number{' above 0' if least == 0 else ''}")
+    if name in ("f", "fx", "fy"):
+        if not 0 < value < math.inf:
+            raise ValueError(f"{lens}: focal length {name} is {value}, expected a finite number above 0")
+    elif not math.isfinite(value):
+        raise ValueError(f"{lens}: {name} is {value}, expected a finite number")
 
 
 class _Formulas:

@@ -122,7 +122,7 @@ def test_what_is_visible_ends_at_the_lens_circle_whichever_way_the_picture_stand
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("fx", 0, "Pinhole: fx is 0.0, expected a finite number above 0"),
+        ("fx", 0, "Pinhole: focal length fx is 0.0, expected a finite number above 0"),
         ("cx", [1], "lens Pinhole: "),
         ("f", 1, "lens Pinhole: "),
     ],

@@ -152,14 +152,14 @@ def test_a_pixel_that_no_ray_reaches_has_none(lens):
 
 
 NONSENSE = [
-    (PINHOLE, {"fx": 0.0}, "Pinhole: fx is 0.0, expected a finite number above 0"),
-    (PINHOLE, {"fy": -1.0}, "Pinhole: fy is -1.0, expected a finite number above 0"),
+    (PINHOLE, {"fx": 0.0}, "Pinhole: focal length fx is 0.0, expected a finite number above 0"),
+    (PINHOLE, {"fy": -1.0}, "Pinhole: focal length fy is -1.0, expected a finite number above 0"),
     (PINHOLE, {"cx": np.nan}, "Pinhole: cx is nan, expected a finite number"),
-    (GOPRO, {"fx": np.inf}, "KannalaBrandt: fx is inf, expected a finite number above 0"),
+    (GOPRO, {"fx": np.inf}, "KannalaBrandt: focal length fx is inf, expected a finite number above 0"),
     (GOPRO, {"cy": -np.inf}, "KannalaBrandt: cy is -inf, expected a finite number"),
     (GOPRO, {"k": (0.1, np.nan, 0.0, 0.0)}, r"KannalaBrandt: k is \(0.1, nan, 0.0, 0.0\), expected 4 finite numbers"),
     (GOPRO, {"k": (0.1, 0.2)}, r"KannalaBrandt: k is \(0.1, 0.2\), expected 4 finite numbers"),
-    (ARIA_448, {"f": np.nan}, "Fisheye624: f is nan, expected a finite number above 0"),
+    (ARIA_448, {"f": np.nan}, "Fisheye624: focal length f is nan, expected a finite number above 0"),
     (ARIA_448, {"k": (0.0,) * 5}, "Fisheye624: k .* expected 6 finite numbers"),
     (ARIA_448, {"p": (0.0, np.inf)}, r"Fisheye624: p is \(0.0, inf\), expected 2 finite numbers"),
     (ARIA_448, {"s": (0.0, 0.0, 0.0)}, "Fisheye624: s .* expected 4 finite numbers"),
