@@ -40,6 +40,17 @@ class ArrayMaps:
         return self.maps[index]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ArrayPoints:
+    """Points that are already in memory, [n, 3]."""
+
+    points: NDArray
+    key: str
+
+    def read(self) -> NDArray:
+        return self.points
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Traced:
     """What a camera sees: pictures [frames, h, w, 3] uint8, z-depth [frames, h, w] float32 metres, face ids int16."""
@@ -72,6 +83,7 @@ def box_room_clip(clip_id: str, *, seed: int = 0, frames: int = 5, ego_side: int
         caption="A person looks around in an empty painted room.",
         ego_prior=Video.of_array(prior, fps=FPS, label=f"{clip_id} ego prior"),
         body_pose=joints,
+        points=ArrayPoints(_wall_points(), "box room points"),
         truth=View(name="ego", video=Video.of_array(ego.pictures, fps=FPS, label=f"{clip_id} truth"), camera=ego_camera),
     )
 
@@ -111,6 +123,15 @@ def _exo_view(number: int, frames: int, phase: NDArray) -> View:
         disparity=_maps(ArrayMaps(_relative(seen.depth_m), f"{name} disparity"), frames),
         masks=_maps(ArrayMaps(seen.faces, f"{name} faces"), frames),
     )
+
+
+def _wall_points() -> NDArray[np.float64]:
+    """[600, 3] points on the walls."""
+    rng = np.random.default_rng(0)
+    points = rng.uniform(-1, 1, (600, 3))
+    wall = np.arange(600) % 6
+    points[np.arange(600), wall // 2] = np.where(wall % 2, 1.0, -1.0)
+    return points * HALF_M
 
 
 def _relative(depth_m: NDArray[np.float32]) -> NDArray[np.float32]:

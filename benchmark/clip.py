@@ -33,6 +33,19 @@ class MapSource(Protocol):
         ...
 
 
+class PointSource(Protocol):
+    """Points of the still world, read on demand: files of takes are large and few methods ask for them."""
+
+    @property
+    def key(self) -> str:
+        """Identity of the points, known without reading them."""
+        ...
+
+    def read(self) -> NDArray:
+        """[n, 3] world metres, in no order, not to be written to."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Maps:
     """Per-frame maps that follow their picture through crops and resizes (nearest neighbour)."""
@@ -113,8 +126,8 @@ class Clip:
     place and take group clips for splits and statistics. frame_indices are on the take's own clock.
     exo[0] is the view that the manifest names. ego_camera is upright, at the ego canvas; None only with a reason in
     `missing`. `missing` says why an input is not there ("pose missing at frame 1008"); truth may be among them.
-    body_pose: joint name to [frames, 3] world metres. up: [3] unit vector of "up" in the world; None where the world has no
-    known one (a world that is the exo camera).
+    body_pose: joint name to [frames, 3] world metres. points: of the take, not of its frames. up: [3] unit vector of "up" in
+    the world; None where the world has no known one (a world that is the exo camera).
     """
 
     id: str
@@ -129,6 +142,7 @@ class Clip:
     caption: str | None = None
     ego_prior: Video | None = None
     body_pose: Mapping[str, NDArray] | None = None
+    points: PointSource | None = None
     truth: View | None = None
     missing: Mapping[Input, str] = field(default_factory=_nothing)
 
@@ -158,6 +172,7 @@ class ClipInputs:
     caption: str | None = None
     ego_prior: Video | None = None
     body_pose: Mapping[str, NDArray] | None = None
+    points: PointSource | None = None
     truth: Video | None = None
 
 
@@ -194,6 +209,7 @@ def inputs_for(
         caption=clip.caption if Input.CAPTION in given else None,
         ego_prior=clip.ego_prior if Input.EGO_PRIOR in given else None,
         body_pose=clip.body_pose if Input.BODY_POSE in given else None,
+        points=clip.points if Input.POINTS in given else None,
         truth=seen.select([0]) if seen is not None and privilege is Privilege.FIRST_FRAME else seen,
     )
 

@@ -387,6 +387,7 @@ def _fingerprint(clip: Clip) -> dict[str, str]:
     arrays["ego camera"] = clip.ego_camera.world_from_camera if clip.ego_camera else np.empty(0)
     arrays["up"] = clip.up if clip.up is not None else np.empty(0)
     arrays["ego prior"] = clip.ego_prior.read() if clip.ego_prior else np.empty(0)
+    arrays["points"] = clip.points.read() if clip.points else np.empty(0)
     arrays |= {f"joint {name}": xyz for name, xyz in (clip.body_pose or {}).items()}
     return {name: hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest() for name, array in arrays.items()}
 

@@ -18,6 +18,8 @@ class Input(StrEnum):
     CAPTION = "caption"
     EGO_PRIOR = "ego_prior"
     BODY_POSE = "body_pose"
+    POINTS = "points"
+    """Points of the still world that the wearer's device measured over the whole take."""
     TRUTH = "truth"
     """The ego video itself: only privileged methods and `fit` see it."""
 

@@ -31,6 +31,8 @@ from .egoexo4d_lenses import (
     calibrations_from_pose_file,
     read_aria_rgb,
 )
+from .egoexo4d_points import FILE as POINTS_FILE
+from .egoexo4d_points import SemidensePoints, check_points
 from .egoexo4d_poses import (
     FIRST_SYNC_ROW,
     EgoTrack,
@@ -48,6 +50,8 @@ FRAMES = 49
 """Length of a clip on the take's 30 fps clock."""
 
 _TAKES_KEPT = 16
+_POINTS_KEPT = 2
+"""Takes whose points stay in memory: clips of one take come one after the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +71,12 @@ class TakeCameras:
         exo = "+".join(sorted({calibration.source for calibration in self.exo.values()})) or "none"
         return f"exo:{exo} ego:{self.track.source if self.track else 'none'}"
 
+    @property
+    def worlds(self) -> frozenset[str]:
+        """graph_uid of the worlds that the calibrations are in; empty where the files name none."""
+        named = {calibration.graph_uid for calibration in self.exo.values()} | {self.track.graph_uid if self.track else ""}
+        return frozenset(named - {""})
+
 
 class EgoExo4D:
     """A download root (the folder that holds takes/)."""
@@ -79,6 +89,7 @@ class EgoExo4D:
         self.root = root
         self._digests = digests or FileDigests()
         self._cameras: OrderedDict[tuple[str, int], TakeCameras] = OrderedDict()
+        self._points: OrderedDict[str, SemidensePoints | str] = OrderedDict()
 
     @cached_property
     def _listing(self) -> tuple[dict[str, Take], list[tuple[str, str]]]:
@@ -116,6 +127,22 @@ class EgoExo4D:
                 self._cameras.popitem(last=False)
         self._cameras.move_to_end(key)
         return self._cameras[key]
+
+    def points(self, take: Take, cameras: TakeCameras) -> SemidensePoints | str:
+        """The take's semi-dense points, still to be read, or why there are none; kept for the next clip of it."""
+        if take.name not in self._points:
+            path = take.folder / "trajectory" / POINTS_FILE
+            try:
+                if not path.is_file():
+                    raise UserError(f"no points for {take.name}: {path} is missing; fetch the part take_point_cloud")
+                check_points(path, cameras.worlds)
+                self._points[take.name] = SemidensePoints(path, self._digests)
+            except UserError as error:
+                self._points[take.name] = str(error)
+            if len(self._points) > _POINTS_KEPT:
+                self._points.popitem(last=False)
+        self._points.move_to_end(take.name)
+        return self._points[take.name]
 
     def _read_cameras(self, take: Take, row_offset: int) -> TakeCameras:
         exo: dict[str, ExoCalibration] = {}
@@ -274,10 +301,13 @@ class EgoExo4D:
         ego_camera: Camera | None = None
         truth: View | None = None
         caption: str | None = None
+        points: SemidensePoints | str = ""
         if take is None or (row.take_uid and take.uid and row.take_uid != take.uid):
             reason = f"take {row.take_name} ({row.take_uid or 'no uid'}) is not in {self.root}; see 'egox-bench data plan'"
             missing.update(
-                dict.fromkeys((Input.EXO_VIDEO, Input.EXO_CAMERA, Input.EGO_CAMERA, Input.TRUTH, Input.CAPTION), reason)
+                dict.fromkeys(
+                    (Input.EXO_VIDEO, Input.EXO_CAMERA, Input.EGO_CAMERA, Input.TRUTH, Input.CAPTION, Input.POINTS), reason
+                )
             )
         else:
             cameras = self.cameras(take, row_offset=row.row_offset)
@@ -286,6 +316,9 @@ class EgoExo4D:
             exo = self._exo_views(take, cameras, row, canvas, missing)
             ego_camera = self._ego_camera(cameras, row, canvas, missing)
             truth = self._truth(take, row, canvas, ego_camera, missing)
+            points = self.points(take, cameras)
+            if isinstance(points, str):
+                missing[Input.POINTS] = points
             missing[Input.CAPTION] = f"no atomic descriptions for {row.clip_id} in {self.root / 'annotations'}"
             try:
                 caption = self.narrations.caption(take.uid, row.first_frame, row.last_frame)
@@ -304,6 +337,7 @@ class EgoExo4D:
             ego_size=(canvas.ego_side, canvas.ego_side),
             up=Z_UP,  # worlds of Aria's trajectories are aligned with gravity
             caption=caption,
+            points=None if isinstance(points, str) else points,
             truth=truth,
             missing=missing,
         )

@@ -205,6 +205,7 @@ class Folder:
         missing: dict[Input, str] = {
             Input.MASKS: f"no masks for {clip.id}: a folder has none",
             Input.BODY_POSE: f"no body pose for {clip.id}: a folder has none",
+            Input.POINTS: f"no points for {clip.id}: a folder has none",
         }
         if not clip.caption:
             missing[Input.CAPTION] = f"no caption for {clip.id} in {self.index}"

@@ -12,7 +12,7 @@ from .dataset import ClipDigests
 
 
 def clip_digests(clip: Clip, canvas: Canvas) -> ClipDigests:
-    """Identity of content (videos, cameras, up, maps, caption, body pose, canvas, frames); names do not count."""
+    """Identity of content (videos, cameras, up, maps, caption, body pose, points, canvas, frames); names do not count."""
     return ClipDigests(inputs=_short(_inputs(clip, canvas)), truth=_short(_view(clip.truth)) if clip.truth else "")
 
 
@@ -29,6 +29,8 @@ def _inputs(clip: Clip, canvas: Canvas) -> list[str]:
         parts.append(f"up {[float(v) for v in clip.up]}")
     parts.append(f"caption {clip.caption!r}")
     parts.append(f"prior {clip.ego_prior.key if clip.ego_prior else None}")
+    if clip.points is not None:
+        parts.append(f"points {clip.points.key}")
     for joint, positions in sorted((clip.body_pose or {}).items()):
         data = np.ascontiguousarray(positions, np.float64).tobytes()
         parts.append(f"joint {joint} {hashlib.sha256(data).hexdigest()}")

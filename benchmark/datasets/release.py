@@ -207,6 +207,7 @@ class EgoXRelease:
         missing: dict[Input, str] = {
             Input.MASKS: f"no masks for {clip.name}: releases have none",
             Input.BODY_POSE: f"no body pose for {clip.name}: releases have none",
+            Input.POINTS: f"no points for {clip.name}: releases have none",
         }
         ego_camera = self._ego_camera(clip, canvas, missing)
         if not clip.entry.prompt:

@@ -65,5 +65,6 @@ def _unnamed(written: ClipJson) -> frozenset[Input]:
         Input.CAPTION: written.caption,
         Input.MASKS: None,
         Input.BODY_POSE: None,
+        Input.POINTS: None,
     }
     return frozenset(need for need, value in named.items() if not value)

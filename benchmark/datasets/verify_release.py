@@ -23,7 +23,7 @@ REPEAT_LEVELS = 0.3
 """Mean difference in grey levels below which a 50th frame is a repeat of the 49th."""
 
 _FATAL = frozenset({Input.EXO_VIDEO, Input.EXO_CAMERA, Input.EGO_CAMERA})
-_QUIET = frozenset({Input.MASKS, Input.BODY_POSE})
+_QUIET = frozenset({Input.MASKS, Input.BODY_POSE, Input.POINTS})
 
 
 def problems_of(data: EgoXRelease, *, progress: Progress, limit: int | None = None) -> Iterator[Problem]:

@@ -43,6 +43,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
     ego_camera: as for a view, upright. up: comes with it; unit vector in the world, null where unknown. ego_prior: lossless
     Matroska. body_pose: joint name to n_frames times [x, y, z] world metres, or null where a joint is unknown.
+    points: npy, [n, 3] float64 world metres, points of the still world.
     """
 
     version: int
@@ -59,6 +60,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     caption: str | None
     ego_prior: str | None
     body_pose: dict[str, list[list[float] | None]] | None
+    points: str | None
 
 
 class BatchEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +103,8 @@ def write_question(folder: Path, inputs: ClipInputs, *, seed: int, output: Path)
         )
     if inputs.ego_prior is not None:
         write_lossless(folder / "ego_prior.mkv", inputs.ego_prior.stream(), fps=inputs.fps)
+    if inputs.points is not None:
+        np.save(folder / "points.npy", inputs.points.read().astype(np.float64))
     question = Question(
         version=VERSION,
         clip_id=inputs.clip_id,
@@ -116,6 +120,7 @@ def write_question(folder: Path, inputs: ClipInputs, *, seed: int, output: Path)
         caption=inputs.caption,
         ego_prior=None if inputs.ego_prior is None else "ego_prior.mkv",
         body_pose=None if inputs.body_pose is None else {name: _joints(xyz) for name, xyz in inputs.body_pose.items()},
+        points=None if inputs.points is None else "points.npy",
     )
     _write_json(folder / "inputs.json", question)
 

@@ -24,10 +24,11 @@ def test_a_method_sees_what_it_declared_and_no_more() -> None:
     assert len(inputs.exo) == 1
     assert inputs.exo[0].camera is None
     assert inputs.exo[0].depth is None
-    assert (inputs.ego_camera, inputs.caption, inputs.ego_prior, inputs.body_pose, inputs.truth) == (None,) * 5
+    hidden = (inputs.ego_camera, inputs.up, inputs.caption, inputs.ego_prior, inputs.body_pose, inputs.points, inputs.truth)
+    assert hidden == (None,) * 7
     everything = inputs_for(clip, needs=ALL, exo_views=2)
     assert len(everything.exo) == 2
-    assert None not in (everything.ego_camera, everything.caption, everything.ego_prior, everything.body_pose)
+    assert None not in (everything.ego_camera, everything.caption, everything.ego_prior, everything.body_pose, everything.points)
     assert everything.truth is None
 
 
@@ -89,12 +90,13 @@ def test_disparity_is_cropped_and_resized_like_depth() -> None:
     np.testing.assert_allclose(disparity, 3.0 / depth + 0.4, rtol=1e-6)
 
 
-def test_up_and_disparity_are_part_of_a_clips_identity_where_they_are_known() -> None:
+def test_up_disparity_and_points_are_part_of_a_clips_identity_where_they_are_known() -> None:
     clip = box_room_clip("c")
     flat = dataclasses.replace(clip, exo=(dataclasses.replace(clip.exo[0], disparity=None),))
     lost = dataclasses.replace(clip, up=None)
     tilted = dataclasses.replace(clip, up=np.array([0.0, 0.6, 0.8]))
-    assert len({clip_digests(each, MINI).inputs for each in (clip, flat, lost, tilted)}) == 4
+    bare = dataclasses.replace(clip, points=None)
+    assert len({clip_digests(each, MINI).inputs for each in (clip, flat, lost, tilted, bare)}) == 5
     assert clip_digests(clip, MINI).truth == clip_digests(flat, MINI).truth
 
 

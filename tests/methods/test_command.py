@@ -92,6 +92,8 @@ def test_everything_that_is_asked_for_is_written_without_loss(tmp_path, clip):
     assert clip.body_pose is not None
     assert np.array_equal(np.stack(list(decoded_frames(copied / question["ego_prior"]))), clip.ego_prior.read())
     assert np.array_equal(question["body_pose"]["head"], clip.body_pose["head"])
+    assert clip.points is not None
+    assert np.array_equal(np.load(copied / question["points"]), clip.points.read())
 
 
 def test_nothing_that_was_not_asked_for_is_written(tmp_path, clip):
@@ -101,7 +103,7 @@ def test_nothing_that_was_not_asked_for_is_written(tmp_path, clip):
     question = json.loads((copied / "inputs.json").read_text())
     assert sorted(path.name for path in copied.iterdir()) == ["exo_0.mkv", "inputs.json"]
     assert question["exo"][0]["camera"] is None
-    assert [question[key] for key in ("ego_camera", "up", "caption", "ego_prior", "body_pose")] == [None] * 5
+    assert [question[key] for key in ("ego_camera", "up", "caption", "ego_prior", "body_pose", "points")] == [None] * 6
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "mp4"])

@@ -99,6 +99,7 @@ class SimDataset:
         missing = {key: why for key, why in clip.missing.items() if key in {Input.EGO_CAMERA, Input.EGO_PRIOR}}
         if Input.EGO_PRIOR in missing:
             missing[Input.EGO_PRIOR] = f"no ego prior for {row.clip_id}: {NAME} keeps none; it is rendered from depth"
+        missing[Input.POINTS] = f"no points for {row.clip_id}: {NAME} has none"
         caption = None
         if files.caption(row.exo_cam).is_file():
             caption = truth.read_caption(files.caption(row.exo_cam))

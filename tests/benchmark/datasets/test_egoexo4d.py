@@ -49,7 +49,8 @@ def test_a_take_becomes_clips_with_cameras_truth_and_all_exo_views(download: Dow
     assert clip.truth.camera is clip.ego_camera
     assert clip.up is not None
     assert clip.up.tolist() == [0, 0, 1]
-    assert set(clip.missing) == {Input.DEPTH, Input.MASKS, Input.EGO_PRIOR, Input.BODY_POSE, Input.CAPTION}
+    absent = {Input.DEPTH, Input.MASKS, Input.EGO_PRIOR, Input.BODY_POSE, Input.POINTS, Input.CAPTION}
+    assert set(clip.missing) == absent
 
 
 def test_frames_are_those_of_the_takes_clock(download: Download):

@@ -34,11 +34,11 @@ def test_a_clip_has_every_input_and_the_sizes_of_its_canvas(clip: Clip) -> None:
     assert clip.truth.video.read([0, 16]).shape == (2, 128, 128, 3)
     assert len(clip.truth.video) == len(clip.frame_indices) == 17
     assert (clip.frame_indices[0] - clip.frame_indices[-1]) == -48
-    assert set(clip.missing) == {Input.EGO_PRIOR}
+    assert set(clip.missing) == {Input.EGO_PRIOR, Input.POINTS}
     assert clip.caption
     assert clip.caption.startswith("In a workshop, a person ")
     assert all(track.shape == (17, 3) for track in (clip.body_pose or {}).values())
-    assert clip.undefined_for(frozenset(Input) - {Input.EGO_PRIOR}) is None
+    assert clip.undefined_for(frozenset(Input) - {Input.EGO_PRIOR, Input.POINTS}) is None
 
 
 def test_the_lens_circle_is_black_and_all_inside_is_lit_and_measured(clip: Clip) -> None:
