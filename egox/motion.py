@@ -48,6 +48,22 @@ def given_masks(ids: NDArray[np.integer], dynamic_ids: Iterable[int]) -> NDArray
     return np.isin(ids, list(dynamic_ids))
 
 
+def moving_things(ids: NDArray[np.integer], moving: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Masks of whole things: those of which some frame's motion mask holds half or more.
+
+    ids: [frames, height, width] instance ids, 0 for nothing; moving: masks of that shape, by `motion_masks` for instance.
+    Motion finds the hand that moves, ids say what else belongs to it.
+    """
+    if ids.shape != moving.shape or ids.dtype.kind not in "iu":
+        raise ValueError(f"ids are {ids.dtype} of shape {ids.shape}, expected integers of shape {moving.shape}")
+    found: set[int] = set()
+    for frame, mask in zip(ids, moving):
+        shifted = frame.ravel().astype(np.int64) - int(ids.min())
+        size, inside = np.bincount(shifted), np.bincount(shifted, weights=mask.ravel())
+        found |= {int(number) + int(ids.min()) for number in np.flatnonzero(inside * 2 >= np.maximum(size, 1))}
+    return given_masks(ids, found - {0})
+
+
 def background_depth(depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
     """The depth behind whatever moves, [height, width] metres: at each pixel the greatest that a quarter of its frames reach.
 

@@ -1,39 +1,55 @@
-"""Renders the ego prior of a clip, frame by frame."""
+"""Renders the ego prior of a clip."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmark.clip import ClipInputs
+from benchmark.clip import ClipInputs, Maps, PointSource
 from benchmark.errors import Undefined
-from benchmark.registry import NoOptions
 from benchmark.video import Frames
-from egox.prior import Rendered, lift, splat
+from egox.depth import DepthEstimate
+from egox.prior import EgoPrior
+
+from . import Options
+from .making import Maker
 
 
-def rendered(inputs: ClipInputs) -> Iterator[Rendered]:
-    """The prior of each frame: exo[0]'s pixels at their depth, splatted into the ego camera. Raises Undefined."""
+class EgoPriorMethod:
+    """The prior as it is: black where nothing is known."""
+
+    def __init__(self, options: Options) -> None:
+        self._maker = Maker(options)
+
+    def generate(self, inputs: ClipInputs, *, seed: int) -> Frames:
+        del seed
+        return np.stack([frame.picture for frame in prior_of(inputs, self._maker).rendered()])
+
+
+def prior_of(inputs: ClipInputs, maker: Maker) -> EgoPrior:
+    """The prior of exo[0], prepared. Raises Undefined, with the reason, where the clip lacks what it takes."""
     view, ego = inputs.exo[0], inputs.ego_camera
-    if view.depth is None:
-        raise Undefined(f"depth missing for exo view {view.name}")
     if view.camera is None:
         raise Undefined(f"camera missing for exo view {view.name}")
     if ego is None:
         raise Undefined("ego camera missing")
-    rays, visible = view.camera.lens.unproject(view.camera.pixel_grid()), ego.visible()
-    for frame, picture in enumerate(view.video.stream()):
-        cloud = lift(picture, view.depth.frame(frame), view.camera, frame, rays=rays)
-        yield splat(cloud, ego, frame, visible=visible)
+    given = None
+    if not maker.options.depth_model:
+        if view.depth is None:
+            raise Undefined(f"depth missing for exo view {view.name}")
+        given = DepthEstimate(metric_m=view.depth.read(), disparity=_read(view.disparity))
+        if not given.metric_m.any():
+            raise Undefined(f"depth of exo view {view.name} is unknown everywhere")
+    return maker.make(
+        view.video.read(),
+        exo=view.camera,
+        ego=ego,
+        depth=given,
+        ids=_read(view.masks),
+        up=inputs.up,
+        points=_read(inputs.points),
+    )
 
 
-class EgoPrior:
-    """The prior as it is: black where nothing is known."""
-
-    def __init__(self, options: NoOptions) -> None:
-        del options
-
-    def generate(self, inputs: ClipInputs, *, seed: int) -> Frames:
-        del seed
-        return np.stack([frame.picture for frame in rendered(inputs)])
+def _read(source: Maps | PointSource | None) -> NDArray | None:
+    return None if source is None else source.read()

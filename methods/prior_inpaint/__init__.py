@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from benchmark.registry import Input, MethodSpec
+from benchmark.registry import MethodSpec
+from methods.ego_prior import SPEC as EGO_PRIOR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,9 +21,10 @@ SPEC = MethodSpec(
     id="prior-inpaint",
     target="methods.prior_inpaint.adapter:PriorInpaint",
     summary="ego prior, holes filled by OpenCV inpainting",
-    version="1",
-    needs=frozenset({Input.EXO_VIDEO, Input.EXO_CAMERA, Input.EGO_CAMERA, Input.DEPTH}),
+    version="2",
+    needs=EGO_PRIOR.needs,
+    optional=EGO_PRIOR.optional,
     options=Options,
-    sources=("methods.ego_prior", "egox.prior", "egox.cameras"),
+    sources=("methods.ego_prior", *EGO_PRIOR.sources),
     licence="Apache-2.0",
 )

@@ -1,0 +1,165 @@
+"""From an exo clip with estimated depth to its ego prior: align, scale, separate what moves, fuse, render.
+
+The steps are those of the paper's Sec. 3.1; scale and fusion are ours. Whatever is found on the way is kept in the result, for
+reports and for the attention, which needs the same depth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..cameras import Array, Camera
+from ..depth.alignment import Alignment, align
+from ..depth.estimate import DepthEstimate
+from ..depth.scale import Scale, combined, floor_gauge, head_gauge, points_gauge
+from ..motion import background_depth, motion_masks
+from .background import Background, fuse
+from .cloud import Lifter, PointCloud, joined
+from .render import Rendered, Renderer, RenderSettings
+
+HEAD_RADIUS_M, HEAD_DEPTH_M = 0.16, 0.35
+"""Exo points this close to the ray through the wearer's head, and as close to it in range, are the head: it is not drawn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriorSettings:
+    """fuse: show the static background behind what moves, as other frames saw it. dynamic: draw what moves.
+
+    scale: "auto" finds the metric factor of the depth (`egox.depth.scale`), "none" takes the depth for metric.
+    """
+
+    render: RenderSettings = field(default_factory=RenderSettings)
+    fuse: bool = True
+    dynamic: bool = True
+    scale: Literal["auto", "none"] = "auto"
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class EgoPrior:
+    """A clip's prior, rendered frame by frame when asked for.
+
+    depth_m: [frames, height, width] float32, the exo depth that was used: aligned and in metres. moving: bool of that shape.
+    background: None without fusion.
+    """
+
+    frames: NDArray[np.uint8]
+    depth_m: NDArray[np.float32]
+    moving: NDArray[np.bool_]
+    exo: Camera
+    ego: Camera
+    alignment: Alignment
+    scale: Scale
+    background: Background | None
+    settings: PriorSettings
+    device: torch.device
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def rendered(self) -> Iterator[Rendered]:
+        """Every frame of the prior, in order."""
+        lifter, renderer = Lifter(self.exo, device=self.device), Renderer(self.ego, self.settings.render)
+        for frame in range(len(self)):
+            yield renderer.render(self.cloud(frame, lifter), frame)
+
+    def cloud(self, frame: int, lifter: Lifter) -> PointCloud:
+        """The points that one frame shows: the exo frame of the same instant, and what moves hides."""
+        moving = torch.from_numpy(self.moving[frame]).to(self.device)
+        keep = ~self._head(frame, lifter)
+        now = lifter.lift(self.frames[frame], self.depth_m[frame], frame, keep=keep if self.settings.dynamic else keep & ~moving)
+        if self.background is None:
+            return now
+        hidden = lifter.lift(self.background.picture, self.background.depth_m, frame, keep=moving)
+        return joined([now, hidden])
+
+    def _head(self, frame: int, lifter: Lifter) -> torch.Tensor:
+        """Exo pixels that show the wearer's head, [height, width]."""
+        head = torch.from_numpy(self.exo.to_camera(self.ego.centres[frame], frame)).to(self.device, torch.float32)
+        range_m = lifter.range_m(torch.from_numpy(self.depth_m[frame]).to(self.device))
+        points = lifter.rays * range_m[..., None]
+        along = points @ (head / head.norm())
+        aside = (points.square().sum(-1) - along.square()).clamp_min(0).sqrt()
+        return (aside < HEAD_RADIUS_M) & ((along - head.norm()).abs() < HEAD_DEPTH_M)
+
+    def report(self) -> list[str]:
+        """What was found and used, a line each."""
+        lines = [f"scale: {self.scale}"]
+        if self.alignment.fitted.any():
+            kept = int(self.alignment.fitted.sum())
+            lines.append(
+                f"alignment: {kept} of {len(self)} frames fitted,"
+                f" {100 * float(np.nanmedian(self.alignment.residual)):.1f} % apart (median)"
+            )
+        lines.append(f"moving: {100 * float(self.moving.mean()):.1f} % of the exo pixels")
+        return lines
+
+
+def ego_prior(
+    frames: NDArray[np.uint8],
+    estimate: DepthEstimate,
+    exo: Camera,
+    ego: Camera,
+    *,
+    up: Array | None = None,
+    points: Array | None = None,
+    moving: NDArray[np.bool_] | None = None,
+    settings: PriorSettings = PriorSettings(),
+    device: str | torch.device = "cpu",
+) -> EgoPrior:
+    """Prepare a clip's prior.
+
+    frames: [t, height, width, 3] uint8 of a still exo camera; estimate: its depth; exo, ego: cameras with t poses.
+    up: unit vector against gravity in the world, points: [n, 3] world metres, moving: [t, height, width] masks; each where it
+    is known. Without masks, what moves is found against the static background.
+    Raises ValueError where sizes or counts differ, or no frame has any depth.
+    """
+    _check(frames, estimate, exo, ego, moving)
+    alignment = align(estimate, None if moving is None else ~moving)
+    if moving is None:
+        moving = motion_masks(alignment.depth_m, frames).moving
+        if estimate.disparity is not None:
+            alignment = align(estimate, ~moving)
+    depth_m = alignment.depth_m
+    behind_m = background_depth(depth_m)
+    scale = Scale(factor=1.0, spread=np.inf, gauges=())
+    if settings.scale == "auto":
+        scale = combined(
+            [
+                head_gauge(depth_m, exo, ego),
+                floor_gauge(behind_m, moving, exo, ego, up),
+                points_gauge(depth_m, exo, points),
+            ]
+        )
+    factor = np.float32(scale.factor)
+    background = fuse(frames, depth_m, moving, behind_m) if settings.fuse else None
+    if background is not None:
+        background = Background(picture=background.picture, depth_m=background.depth_m * factor)
+    return EgoPrior(
+        frames=frames, depth_m=depth_m * factor, moving=moving, exo=exo, ego=ego, alignment=alignment, scale=scale,
+        background=background, settings=settings, device=torch.device(device),
+    )  # fmt: skip
+
+
+def _check(
+    frames: NDArray[np.uint8], estimate: DepthEstimate, exo: Camera, ego: Camera, moving: NDArray[np.bool_] | None
+) -> None:
+    if frames.ndim != 4 or frames.dtype != np.uint8 or len(frames) == 0:
+        raise ValueError(f"frames are {frames.dtype} of shape {frames.shape}, expected uint8 [frames, height, width, 3]")
+    count, height, width = frames.shape[:3]
+    if estimate.metric_m.shape != (count, height, width):
+        raise ValueError(f"depth has shape {estimate.metric_m.shape}, expected {(count, height, width)} like the exo frames")
+    if (exo.height, exo.width) != (height, width):
+        raise ValueError(f"the exo camera is for {exo.width}x{exo.height}, the frames are {width}x{height}")
+    for name, camera in (("exo", exo), ("ego", ego)):
+        if len(camera) != count:
+            raise ValueError(f"the {name} camera has {len(camera)} poses, the clip {count} frames")
+    if moving is not None and (moving.shape != (count, height, width) or moving.dtype != np.bool_):
+        raise ValueError(f"moving is {moving.dtype} of shape {moving.shape}, expected bool {(count, height, width)}")
+    if not (estimate.metric_m > 0).any():
+        raise ValueError("no frame has any depth: nothing can be rendered")

@@ -1,0 +1,85 @@
+"""A cloud as one ego frame sees it: points on the picture, dense enough that small splats leave no holes.
+
+Where the ego picture shows a surface larger than the exo picture did, its cells are divided until neighbouring samples are
+about a splat apart: positions and colours are interpolated between the four corners. So all splats have one small radius: none
+is missing at the lens edge, none is fat at a depth edge. Cells that would have to be stretched too far are not drawn: the exo
+view has not seen enough of that surface to say what it looks like.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..cameras import ARIA_CIRCLE_RAD, Camera, Fisheye624
+from .cloud import PointCloud
+
+NEAREST_M = 0.15
+"""Points nearer to the ego camera are not drawn: they belong to the wearer's head and glasses, or to errors of the depth."""
+
+_RIM_RAD = 0.03
+"""Points this far outside of the lens circle still light pixels inside."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Samples:
+    """pixels: [n, 2] float32 (u, v), centres at integers; depth_m: [n] z; colours: [n, 3] float32 in 0..255."""
+
+    pixels: Tensor
+    depth_m: Tensor
+    colours: Tensor
+
+
+def sample(cloud: PointCloud, camera: Camera, frame: int, *, step_px: float, most: int) -> Samples:
+    """Samples of the cloud's cells and loose points in one frame of a camera.
+
+    step_px: how far apart samples may lie. most: cells that would need more than this many samples a side are left out.
+    Points behind the camera, nearer than NEAREST_M or outside of the lens circle are not there.
+    """
+    in_camera = camera.to_camera(cloud.points, frame)
+    seen = _seen(in_camera, camera)
+    pixels, z = camera.lens.project(in_camera), in_camera[:, 2]
+    colours = cloud.colours.float()
+    corners = cloud.cells[seen[cloud.cells].all(-1)]
+    across, along = _sizes(pixels[corners])
+    columns, rows = (torch.ceil(length / step_px).clamp(1, most + 1).long() for length in (across, along))
+    loose = cloud.loose[seen[cloud.loose]]
+    parts = [(pixels[loose], z[loose], colours[loose])]
+    shape = columns * (most + 2) + rows
+    for code in torch.unique(shape[(columns <= most) & (rows <= most)]).tolist():
+        chosen = corners[shape == code]
+        weight = _bilinear(code // (most + 2), code % (most + 2), pixels)
+        parts.append(
+            (
+                torch.einsum("sk,ckd->csd", weight, pixels[chosen]).reshape(-1, 2),
+                (1 / (weight @ (1 / z[chosen]).T).T).reshape(-1),
+                torch.einsum("sk,ckd->csd", weight, colours[chosen]).reshape(-1, 3),
+            )
+        )
+    return Samples(**dict(zip(("pixels", "depth_m", "colours"), (torch.cat(part) for part in zip(*parts)))))
+
+
+def _seen(in_camera: Tensor, camera: Camera) -> Tensor:
+    range_m = in_camera.norm(dim=-1)
+    seen = (in_camera[:, 2] > 0) & (range_m > NEAREST_M)
+    if isinstance(camera.lens, Fisheye624):
+        seen &= in_camera[:, 2] > float(np.cos(ARIA_CIRCLE_RAD + _RIM_RAD)) * range_m
+    return seen
+
+
+def _sizes(corners: Tensor) -> tuple[Tensor, Tensor]:
+    """Longest side of each cell [m, 4, 2] across and along, in pixels."""
+    top_left, top_right, bottom_left, bottom_right = corners.unbind(1)
+    across = torch.maximum((top_right - top_left).norm(dim=-1), (bottom_right - bottom_left).norm(dim=-1))
+    along = torch.maximum((bottom_left - top_left).norm(dim=-1), (bottom_right - top_right).norm(dim=-1))
+    return across, along
+
+
+def _bilinear(columns: int, rows: int, like: Tensor) -> Tensor:
+    """Weights [rows * columns, 4] of the corners for samples from the top left corner on; the next cell has the other sides."""
+    x, y = torch.arange(columns, device=like.device) / columns, torch.arange(rows, device=like.device) / rows
+    y, x = (grid.reshape(-1) for grid in torch.meshgrid(y, x, indexing="ij"))
+    return torch.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], -1).to(like.dtype)
