@@ -16,7 +16,9 @@ def disc_weights(fragments: Fragments, radius_px: Tensor) -> Tensor:
     radius_px: [n], of each point.
     """
     filled = fragments.index >= 0
-    radius = radius_px[fragments.index.clamp_min(0)]
+    if len(radius_px) == 0:
+        return torch.zeros_like(fragments.distance2)
+    radius = radius_px.index_select(0, fragments.index.clamp_min(0).view(-1)).view(fragments.index.shape)
     return torch.where(filled, 1 - fragments.distance2 / (radius * radius), 0.0)
 
 
