@@ -117,15 +117,17 @@ class Lifter:
         in_cell |= _pad(cell, right=1, top=1) | _pad(cell, left=1, top=1)
         held = (_pad(across, left=1) | _pad(across, right=1)) & (_pad(along, top=1) | _pad(along, bottom=1))
         used = in_cell | held
-        number = torch.full(size, -1, dtype=torch.int64, device=self.device)
-        number[used] = torch.arange(int(used.sum()), device=self.device)
-        corners = (number[:-1, :-1], number[:-1, 1:], number[1:, :-1], number[1:, 1:])
-        points = self.camera.to_world(self.rays[used] * range_m[used][:, None], frame)
+        pixel = torch.nonzero(used.view(-1))[:, 0]
+        number = torch.full((used.numel(),), -1, dtype=torch.int64, device=self.device)
+        number[pixel] = torch.arange(len(pixel), device=self.device)
+        corner = torch.nonzero(_pad(cell, right=1, bottom=1).view(-1))[:, 0]
+        corners = (corner, corner + 1, corner + size[1], corner + size[1] + 1)
+        rays = self.rays.view(-1, 3).index_select(0, pixel)
         return PointCloud(
-            points=points,
-            colours=colours[used],
-            cells=torch.stack([corner[cell] for corner in corners], -1),
-            loose=number[used & ~_pad(cell, right=1, bottom=1)],
+            points=self.camera.to_world(rays * range_m.view(-1).index_select(0, pixel)[:, None], frame),
+            colours=colours.view(-1, 3).index_select(0, pixel),
+            cells=torch.stack([number.index_select(0, at) for at in corners], -1),
+            loose=number.masked_select((used & ~_pad(cell, right=1, bottom=1)).view(-1)),
         )
 
     def _level(self, a: Tensor, b: Tensor) -> Tensor:
