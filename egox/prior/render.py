@@ -79,7 +79,9 @@ class Renderer:
         radius = torch.full_like(samples.depth_m, settings.radius_px)
         fragments = self._fragments(samples, radius)
         weights = disc_weights(fragments, radius)
-        colours = samples.colours[fragments.index.clamp_min(0)] if len(samples.colours) else weights.new_zeros(*weights.shape, 3)
+        colours = weights.new_zeros(*weights.shape, 3)
+        if len(samples.colours):
+            colours = samples.colours.index_select(0, fragments.index.clamp_min(0).view(-1)).view(colours.shape)
         picture = (mean_composite if settings.surface else alpha_composite)(weights, colours)
         valid = (fragments.index[..., 0] >= 0) & self._visible.to(device)
         depth = torch.where(valid, fragments.depth[..., 0], 0.0)

@@ -62,13 +62,14 @@ def exo_camera(eye: ArrayLike, target: ArrayLike, *, frames: int = 1, height: in
 
 
 def ego_camera(eyes: ArrayLike, targets: ArrayLike, *, side: int = 96, lens: Lens | None = None) -> Camera:
-    """One pose for each eye and target, [frames, 3] each; by default the Aria lens."""
+    """One pose for each eye and target, [frames, 3] each; the Aria lens where no other is given."""
     poses = np.stack([looking(eye, target) for eye, target in zip(np.atleast_2d(eyes), np.atleast_2d(targets))])
     return Camera(lens=lens or default_aria_lens(side), width=side, height=side, world_from_camera=poses)
 
 
-def pinhole(side: int, *, focal: float | None = None) -> Pinhole:
-    return Pinhole(fx=focal or side / 2, fy=focal or side / 2, cx=(side - 1) / 2, cy=(side - 1) / 2)
+def pinhole(side: int) -> Pinhole:
+    """It sees 90 degrees."""
+    return Pinhole(fx=side / 2, fy=side / 2, cx=(side - 1) / 2, cy=(side - 1) / 2)
 
 
 def trace(camera: Camera, frame: int, boxes: Sequence[Box], *, room: Box | None = ROOM, pattern: float = 10.0) -> Seen:
