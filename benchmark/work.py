@@ -6,6 +6,7 @@ loaded at the first clip that needs it, so a run that has everything loads nothi
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import time
@@ -287,10 +288,14 @@ def failed(clip: str, error: BaseException) -> Event:
 
 
 def use_one_thread() -> None:
-    """One thread a worker: results do not depend on the number of cores, and workers do not fight over them."""
+    """One thread a worker: results do not depend on the number of cores, and workers do not fight over them.
+
+    Torch reads the variable when a method imports it; a method that wants more threads says so to torch itself.
+    """
     import cv2
 
     cv2.setNumThreads(1)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 _worker: Worker | None = None

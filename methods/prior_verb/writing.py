@@ -24,10 +24,10 @@ from benchmark.store import content_key
 from benchmark.video import Frames, write_h264, write_lossless
 from egox.pretrained import WeightsError
 from egox.prior import EgoPrior
+from methods.ego_prior import SPEC, Options
+from methods.ego_prior.adapter import prior_of
+from methods.ego_prior.making import Maker
 
-from . import SPEC, Options
-from .adapter import prior_of
-from .making import Maker
 from .report import SCHEMA, Report, as_lines, psnr_known, read_report, report_of, write_report
 from .strip import Strip
 from .subjects import Source, Subject

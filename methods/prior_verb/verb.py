@@ -61,8 +61,7 @@ def command(
     from benchmark.cli.json_output import only_json
     from benchmark.progress import say
     from benchmark.registry import options_from, settings_from
-
-    from . import SPEC, Options
+    from methods.ego_prior import SPEC, Options
 
     strange, why = (OF_A_VIDEO, "goes with --video") if video is None else (OF_CLIPS, "is for clips, not for --video")
     for name in strange:

@@ -19,8 +19,8 @@ from benchmark.video import FileSource, Video, count_packets
 from egox.cameras import Camera
 from egox.depth import GivenDepth
 from egox.pose_file import PoseFile, PoseFileError, load_pose_file
+from methods.ego_prior import Options
 
-from . import Options
 from .subjects import Subject
 
 MOST_HEIGHT = 448

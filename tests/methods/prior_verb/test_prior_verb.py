@@ -26,12 +26,13 @@ from benchmark.errors import UserError
 from benchmark.video import decoded_frames, write_h264
 from egox.cameras import Camera
 from egox.pose_file import save_pose_file
-from methods.ego_prior import SPEC, Options, own_video
+from methods.ego_prior import SPEC, Options
 from methods.ego_prior.adapter import EgoPriorMethod
-from methods.ego_prior.own_video import OwnVideo
-from methods.ego_prior.report import psnr_known
-from methods.ego_prior.strip import HEIGHT, Strip
-from methods.ego_prior.writing import kept_report
+from methods.prior_verb import own_video
+from methods.prior_verb.own_video import OwnVideo
+from methods.prior_verb.report import psnr_known
+from methods.prior_verb.strip import HEIGHT, Strip
+from methods.prior_verb.writing import kept_report
 from tests.benchmark.datasets.test_samples import unpacked
 from tests.box_folder import write_box_folder
 
