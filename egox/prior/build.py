@@ -23,14 +23,19 @@ from .background import Background, fuse
 from .cloud import Lifter, PointCloud, joined
 from .render import Rendered, Renderer, RenderSettings
 
-HEAD_RADIUS_M, HEAD_DEPTH_M = 0.16, 0.35
-"""Exo points this close to the ray through the wearer's head, and as close to it in range, are the head: it is not drawn."""
+HEAD_RADIUS_M, HEAD_BEHIND_M = 0.18, 0.09
+"""The wearer's head: a ball whose middle lies this far behind the ego camera. What the exo view shows of it is not drawn."""
+
+HEAD_DEPTH_M, HEAD_DEPTH_RATIO = 0.35, 0.25
+"""Points on rays through that ball are the head where their range is off by less than this, or this fraction of it: networks
+draw heads too far, and everything nearby on such a ray is hidden by the head in truth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriorSettings:
-    """fuse: show the static background behind what moves, as other frames saw it. dynamic: draw what moves.
+    """fuse: show the static background, as other frames saw it, behind what moves and where a frame's depth is unknown.
 
+    dynamic: draw what moves.
     scale: "auto" finds the metric factor of the depth (`egox.depth.scale`), "none" takes the depth for metric.
     """
 
@@ -38,6 +43,10 @@ class PriorSettings:
     fuse: bool = True
     dynamic: bool = True
     scale: Literal["auto", "none"] = "auto"
+
+    def __post_init__(self) -> None:
+        if self.scale not in ("auto", "none"):
+            raise ValueError(f"scale is {self.scale!r}, expected 'auto' or 'none'")
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -69,23 +78,25 @@ class EgoPrior:
             yield renderer.render(self.cloud(frame, lifter), frame)
 
     def cloud(self, frame: int, lifter: Lifter) -> PointCloud:
-        """The points that one frame shows: the exo frame of the same instant, and what moves hides."""
-        moving = torch.from_numpy(self.moving[frame]).to(self.device)
-        keep = ~self._head(frame, lifter)
-        now = lifter.lift(self.frames[frame], self.depth_m[frame], frame, keep=keep if self.settings.dynamic else keep & ~moving)
+        """The points that one frame shows: the exo frame of the same instant, and what that hides or does not know."""
+        moving, depth_m = (torch.from_numpy(maps[frame].copy()).to(self.device) for maps in (self.moving, self.depth_m))
+        keep = ~self._head(depth_m, frame, lifter)
+        now = lifter.lift(self.frames[frame], depth_m, frame, keep=keep if self.settings.dynamic else keep & ~moving)
         if self.background is None:
             return now
-        hidden = lifter.lift(self.background.picture, self.background.depth_m, frame, keep=moving)
-        return joined([now, hidden])
+        behind_m = torch.from_numpy(self.background.depth_m).to(self.device)
+        keep = (moving | (depth_m <= 0)) & ~self._head(behind_m, frame, lifter)  # somebody still is background to themselves
+        return joined([now, lifter.lift(self.background.picture, behind_m, frame, keep=keep)])
 
-    def _head(self, frame: int, lifter: Lifter) -> torch.Tensor:
+    def _head(self, depth_m: torch.Tensor, frame: int, lifter: Lifter) -> torch.Tensor:
         """Exo pixels that show the wearer's head, [height, width]."""
-        head = torch.from_numpy(self.exo.to_camera(self.ego.centres[frame], frame)).to(self.device, torch.float32)
-        range_m = lifter.range_m(torch.from_numpy(self.depth_m[frame]).to(self.device))
-        points = lifter.rays * range_m[..., None]
-        along = points @ (head / head.norm())
+        pose = self.ego.world_from_camera[frame]
+        middle = self.exo.to_camera(pose[:3, 3] - HEAD_BEHIND_M * pose[:3, 2], frame)
+        distance = float(np.linalg.norm(middle))
+        points = lifter.rays * lifter.range_m(depth_m)[..., None]
+        along = points @ torch.from_numpy(middle / distance).to(self.device, torch.float32)
         aside = (points.square().sum(-1) - along.square()).clamp_min(0).sqrt()
-        return (aside < HEAD_RADIUS_M) & ((along - head.norm()).abs() < HEAD_DEPTH_M)
+        return (aside < HEAD_RADIUS_M) & ((along - distance).abs() < max(HEAD_DEPTH_M, HEAD_DEPTH_RATIO * distance))
 
     def report(self) -> list[str]:
         """What was found and used, a line each."""
@@ -117,9 +128,10 @@ def ego_prior(
     frames: [t, height, width, 3] uint8 of a still exo camera; estimate: its depth; exo, ego: cameras with t poses.
     up: unit vector against gravity in the world, points: [n, 3] world metres, moving: [t, height, width] masks; each where it
     is known. Without masks, what moves is found against the static background.
-    Raises ValueError where sizes or counts differ, or no frame has any depth.
+    Raises ValueError where sizes or counts differ, up is no unit vector, or no frame has any depth.
     """
     _check(frames, estimate, exo, ego, moving)
+    _check_known(up, points)
     alignment = align(estimate, None if moving is None else ~moving)
     if moving is None:
         moving = motion_masks(alignment.depth_m, frames).moving
@@ -149,7 +161,7 @@ def ego_prior(
 def _check(
     frames: NDArray[np.uint8], estimate: DepthEstimate, exo: Camera, ego: Camera, moving: NDArray[np.bool_] | None
 ) -> None:
-    if frames.ndim != 4 or frames.dtype != np.uint8 or len(frames) == 0:
+    if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or len(frames) == 0:
         raise ValueError(f"frames are {frames.dtype} of shape {frames.shape}, expected uint8 [frames, height, width, 3]")
     count, height, width = frames.shape[:3]
     if estimate.metric_m.shape != (count, height, width):
@@ -163,3 +175,10 @@ def _check(
         raise ValueError(f"moving is {moving.dtype} of shape {moving.shape}, expected bool {(count, height, width)}")
     if not (estimate.metric_m > 0).any():
         raise ValueError("no frame has any depth: nothing can be rendered")
+
+
+def _check_known(up: Array | None, points: Array | None) -> None:
+    if up is not None and (np.shape(up) != (3,) or not abs(float(np.linalg.norm(up)) - 1) < 1e-3):
+        raise ValueError(f"up is {up}, expected a unit vector against gravity")
+    if points is not None and (np.ndim(points) != 2 or np.shape(points)[1] != 3):
+        raise ValueError(f"points have shape {np.shape(points)}, expected [n, 3] world metres")

@@ -103,8 +103,8 @@ class Lifter:
         A pixel without a neighbour on its surface both across and along is left out: the ramps that networks draw between
         a thing and what is behind it. Raises ValueError where picture, depth and camera are not of one size.
         """
-        colours = torch.as_tensor(picture, device=self.device)
-        depth = torch.as_tensor(depth_m, dtype=torch.float32, device=self.device)
+        colours, depth = (_tensor(values).to(self.device) for values in (picture, depth_m))
+        depth = depth.to(torch.float32)
         size = (self.camera.height, self.camera.width)
         if tuple(colours.shape) != (*size, 3) or tuple(depth.shape) != size:
             raise ValueError(f"picture {tuple(colours.shape)}, depth {tuple(depth.shape)} and camera {size} are not of one size")
@@ -135,6 +135,11 @@ class Lifter:
         near = torch.minimum(a, b)
         most = min(STEEPEST / pixels_per_radian(self.camera.lens), STEEPEST_RATIO)
         return (near > 0) & ((a - b).abs() < near * most)
+
+
+def _tensor(values: ArrayLike | Tensor) -> Tensor:
+    """Arrays may be read-only or run backwards (channels turned round by [..., ::-1]); torch takes neither."""
+    return values if isinstance(values, Tensor) else torch.from_numpy(np.require(values, requirements=["C", "W"]))
 
 
 def _pad(mask: Tensor, *, left: int = 0, right: int = 0, top: int = 0, bottom: int = 0) -> Tensor:

@@ -99,7 +99,8 @@ def _covered(u: Tensor, v: Tensor, radius_px: Tensor, bits: int, size: tuple[int
     reach = torch.ceil(radius_px).long()
     for r in torch.unique(reach).tolist():
         group = torch.nonzero(reach == r)[:, 0]
-        yield from _discs(group, *(values.index_select(0, group) for values in (u, v, radius_px)), r, bits, size)
+        part = _discs(group, u.index_select(0, group), v.index_select(0, group), radius_px.index_select(0, group), r, bits, size)
+        yield from part
 
 
 def _discs(point: Tensor, u: Tensor, v: Tensor, radius: Tensor, reach: int, bits: int, size: tuple[int, int]) -> Iterator[Tensor]:

@@ -145,6 +145,15 @@ def test_each_frame_is_lifted_by_its_own_pose():
     assert torch.allclose(moved, torch.tensor([0.5, 0, 0]), atol=1e-6)
 
 
+def test_arrays_that_are_read_only_or_turned_round_are_lifted_without_a_word(recwarn):
+    picture, depth = np.zeros((HEIGHT, WIDTH, 3), np.uint8), walls(2.0)
+    picture[..., 2] = 7
+    depth.setflags(write=False)
+    cloud = Lifter(exo()).lift(picture[..., ::-1], depth, 0)
+    assert cloud.colours[0].tolist() == [7, 0, 0]
+    assert len(recwarn) == 0
+
+
 def test_joined_clouds_keep_their_own_cells_and_loose_points():
     one, two = lifted(walls(2.0)), lifted(walls(0.0, 3.0))
     both = joined([one, PointCloud.of_points(np.empty((0, 3)), np.empty((0, 3), np.uint8)), two])
