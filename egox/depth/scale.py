@@ -49,6 +49,9 @@ ON_FLOOR = 0.3
 LEAST_FLOOR = 0.005
 """Share of the exo picture that a floor must fill."""
 
+LEAST_DROP = 1e-3
+"""Level surfaces no lower than this below the exo camera, in the depth's own unit, are no floor."""
+
 FOOT_OFF_M = 0.08
 """Standard deviation of how far the lowest pixel of a person lies above or below the floor that it stands on."""
 
@@ -148,13 +151,12 @@ def points_gauge(depth_m: NDArray[np.float32], exo: Camera, points: Array | None
     """The factor that brings estimated depth to measured world points. points: [n, 3] metres, or None."""
     if points is None or len(points) == 0:
         return _none("points", "the take has no semi-dense points")
-    depth = np.median(depth_m, 0)
     in_camera = exo.to_camera(points, 0)
     in_camera = in_camera[in_camera[:, 2] > 0.1]
     pixel = np.rint(exo.lens.project(in_camera))
     inside = ((pixel >= 0) & (pixel < [exo.width, exo.height])).all(-1)
     column, row = pixel[inside].astype(int).T
-    seen = depth[row, column]
+    seen = _median_of_known(depth_m.reshape(len(depth_m), -1), row * exo.width + column)
     logs = np.log(in_camera[inside, 2][seen > 0] / seen[seen > 0])
     if logs.size < FEWEST_POINTS:
         return _none("points", f"{logs.size} semi-dense points in the exo picture, {FEWEST_POINTS} are needed")
@@ -165,6 +167,18 @@ def points_gauge(depth_m: NDArray[np.float32], exo: Camera, points: Array | None
     return Gauge(
         name="points", scale=float(np.exp(middle)), spread=max(spread / np.sqrt(near.size / 10), LEAST_SPREAD), count=near.size
     )
+
+
+def _median_of_known(depth_m: NDArray[np.float32], pixel: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Over the frames that know it, the depth of each of these pixels; 0 where none does. depth_m: [frames, pixels]."""
+    asked, places = np.unique(pixel, return_inverse=True)
+    ordered = np.sort(depth_m[:, asked], axis=0)  # unknown frames, 0, come first
+    known = np.count_nonzero(ordered, axis=0)
+    first, last = len(ordered) - known, len(ordered) - 1
+    low, high = ((first + last) // 2, (first + last + 1) // 2)
+    at = np.arange(len(asked))
+    middle = (ordered[np.minimum(low, last), at] + ordered[np.minimum(high, last), at]) / 2
+    return np.where(known > 0, middle, 0)[places]
 
 
 def _half_sample_mode(values: Array) -> float:
@@ -217,7 +231,9 @@ def _floor_below_camera(heights: Array, level: NDArray[np.bool_]) -> float | Non
     if level.sum() < LEAST_FLOOR * level.size:
         return None
     drops = -heights[level]
-    count, edges = np.histogram(drops, np.geomspace(max(drops.min(), 1e-3), drops.max() * 1.001, 80))
+    if drops.max() <= LEAST_DROP:
+        return None
+    count, edges = np.histogram(drops, np.geomspace(max(drops.min(), LEAST_DROP), drops.max() * 1.001, 80))
     smooth = np.convolve(count, [0.5, 1, 0.5], "same")
     large = np.flatnonzero(smooth >= max(0.25 * smooth.max(), LEAST_FLOOR * level.size))
     if len(large) == 0:
@@ -254,7 +270,8 @@ def _at_feet(moving: NDArray[np.bool_], floor: Array, exo: Camera, head: Array, 
         ray = exo.lens.unproject([float(column), float(row)]) @ exo.world_from_camera[frame, :3, :3].T
         foot, apart = _nearest_on_vertical(head[frame], up, exo.centres[frame], ray)
         below, eyes = float((exo.centres[frame] - foot) @ up), float((head[frame] - foot) @ up)
-        if np.isfinite(floor[row, column]) and apart < FEET_OFF_M and EYE_HEIGHT_M[0] <= eyes <= EYE_HEIGHT_M[1] and below > 0.1:
+        stands = np.isfinite(floor[[row, rows.max() + 1], column]).all()  # floor behind the foot and before it
+        if stands and apart < FEET_OFF_M and EYE_HEIGHT_M[0] <= eyes <= EYE_HEIGHT_M[1] and below > 0.1:
             logs.append(np.log(below / -floor[row, column]))
             below_m.append(below)
     return np.array(logs), np.array(below_m)
