@@ -116,7 +116,7 @@ def test_the_nearer_of_two_points_hides_the_farther_in_either_order(order):
     places, colours = np.array([[0, 0, 1.0], [0, 0, 2.0]])[order], np.array([[255, 0, 0], [0, 255, 0]])[order]
     rendered = Renderer(AT_33).render(points(places, colours), 0)
     assert rendered.picture[16, 16].tolist() == [255, 0, 0]
-    assert rendered.depth_m[16, 16] == 1.0
+    assert rendered.depth_m[16, 16] == pytest.approx(1.0)
 
 
 def test_samples_of_one_surface_share_a_pixel_and_those_behind_it_do_not():
