@@ -82,9 +82,13 @@ class Renderer:
         colours = weights.new_zeros(*weights.shape, 3)
         if len(samples.colours):
             colours = samples.colours.index_select(0, fragments.index.clamp_min(0).view(-1)).view(colours.shape)
-        picture = (mean_composite if settings.surface else alpha_composite)(weights, colours)
         valid = (fragments.index[..., 0] >= 0) & self._visible.to(device)
-        depth = torch.where(valid, fragments.depth[..., 0], 0.0)
+        if settings.surface:
+            picture = mean_composite(weights, colours)
+            depth = mean_composite(weights, fragments.depth[..., None])[..., 0]  # the nearest sample's would lie before a slope
+        else:
+            picture, depth = alpha_composite(weights, colours), fragments.depth[..., 0]
+        depth = torch.where(valid, depth, 0.0)
         levels = torch.where(valid[..., None], picture, 0.0).round().clamp(0, 255).to(torch.uint8)
         return Rendered(picture=levels.cpu().numpy(), valid=valid.cpu().numpy(), depth_m=depth.cpu().numpy())
 
