@@ -25,17 +25,18 @@ CORE = {
     "pebble": "worker processes",
     "scipy": "statistics",
     "skimage": "SSIM",
+    "torch": "rendering ego priors",
+    "transformers": "depth networks and SAM 2, where they are asked for",
 }
 DISTRIBUTION = {"cv2": "opencv-python-headless", "skimage": "scikit-image"}
 
 OPTIONAL = {
-    "torch": "the EgoX model and metrics on deep features",
-    "pytorch3d": "its point renderer as another back end of the ego prior",
-    "sam2": "the original SAM 2 package as another back end of the object metrics",
-    "vbench": "parity checks of the video metrics, AMT-S weights",
-    "ray": "spreading a run over a cluster",
+    "pytorch3d": "used by ego-prior with backend=pytorch3d: its own point renderer",
+    "sam2": "meant for the object metrics; nothing in this version uses it yet",
+    "vbench": "meant for the video metrics; nothing in this version uses it yet",
+    "ray": "meant for runs on a cluster; nothing in this version uses it yet",
 }
-"""Packages of the extras and what each is for. Nothing in this version uses them yet, and `doctor` says so."""
+"""Packages of the extras and what each is for."""
 
 LEAST_DISK_GB = 2.0
 
@@ -140,5 +141,5 @@ def _optional() -> Iterator[Finding]:
             ok=found is not None,
             needed=False,
             found=found or "not installed",
-            todo=f"meant for {use}; nothing in this version uses it yet",
+            todo=use,
         )
