@@ -20,6 +20,7 @@ class Options:
     scale: "auto" finds the metric factor of the depth from the wearer's head, floor and points; "none" takes it as it is.
     masks: what moves is found by "motion" against the background, by "ids" (whole things of the dataset's instance ids that
     motion points at), or by "sam2" (the wearer, followed from the head, and motion besides).
+    depth_is: what the metric maps hold, "z" along the axis, or the "range" along the ray.
     depth_model, disparity_model, sam2_model: names or folders of networks of transformers; "" for none.
     device: "cpu" or "cuda".
     """
@@ -30,6 +31,7 @@ class Options:
     dynamic: bool = True
     scale: Literal["auto", "none"] = "auto"
     masks: Literal["motion", "ids", "sam2"] = "motion"
+    depth_is: Literal["z", "range"] = "z"
     depth_model: str = ""
     disparity_model: str = ""
     sam2_model: str = ""

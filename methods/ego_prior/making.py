@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from benchmark.errors import UserError
 from egox.cameras import Array, Camera
-from egox.depth import DepthEstimate, TransformersDepth, align
+from egox.depth import DepthEstimate, TransformersDepth, align, z_from_range
 from egox.motion import PointPrompt, Sam2Masks, first_inside, motion_masks, moving_things
 from egox.pretrained import WeightsError
 from egox.prior import PYTORCH3D_PARITY, EgoPrior, PriorSettings, RenderSettings, ego_prior
@@ -38,6 +38,8 @@ class Maker:
         options = self.options
         try:
             estimate = self._estimator.estimate(frames) if depth is None else depth
+            if options.depth_is == "range":
+                estimate = _z_of(estimate, exo)
             moving = self._moving(frames, estimate, ids, exo, ego)
         except WeightsError as error:
             raise UserError(str(error)) from error
@@ -77,3 +79,9 @@ class Maker:
         head = np.stack([exo.project(ego.centres[t], t) for t in range(len(frames))])
         wearer: PointPrompt | None = first_inside(head, width=exo.width, height=exo.height)
         return motion if wearer is None else motion | self._sam2.masks(frames, [wearer])
+
+
+def _z_of(estimate: DepthEstimate, exo: Camera) -> DepthEstimate:
+    """The estimate with metric maps that held ranges; disparity is affine in neither and stays as it is."""
+    z_m = z_from_range(estimate.metric_m, exo.lens.unproject(exo.pixel_grid()))
+    return DepthEstimate(metric_m=z_m, disparity=estimate.disparity)

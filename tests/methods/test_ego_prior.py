@@ -73,6 +73,14 @@ def test_options_reach_the_prior():
     assert made_of(scene(), Options()).settings.scale == "auto"
 
 
+def test_depth_along_the_ray_is_turned_into_z_where_the_option_says_so():
+    clip = scene()
+    forward = clip.exo.lens.unproject(clip.exo.pixel_grid())[..., 2]
+    ranges = DepthEstimate(metric_m=(clip.depth_m / forward).astype(np.float32))
+    prior = made_of(clip, Options(depth_is="range", scale="none"), depth=ranges)
+    np.testing.assert_allclose(prior.depth_m, clip.depth_m, rtol=1e-5)
+
+
 def test_the_published_renderers_radius_is_five_pixels_at_448_and_less_in_smaller_pictures():
     render = made_of(scene(), Options(renderer="pytorch3d", scale="none")).settings.render
     assert render.radius_px == pytest.approx(5 * 96 / 448)
