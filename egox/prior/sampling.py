@@ -20,8 +20,11 @@ from .cloud import PointCloud
 NEAREST_M = 0.15
 """Points nearer to the ego camera are not drawn: they belong to the wearer's head and glasses, or to errors of the depth."""
 
-_RIM_RAD = 0.15
-"""Points this far outside of the lens circle are corners of cells that reach into it: 6 pixels at 96, 28 at 448."""
+_RIM_RAD = 0.03
+"""Points this far outside of the lens circle still light pixels inside."""
+
+_REACH_RAD = 0.15
+"""Corners this far outside of it belong to cells that reach inside with another: 6 pixels at 96 a side, 28 at 448."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -41,12 +44,15 @@ def sample(cloud: PointCloud, camera: Camera, frame: int, *, step_px: float, mos
     """
     in_camera = camera.to_camera(cloud.points, frame)
     pixels, z = camera.lens.project(in_camera), in_camera[:, 2]
-    seen = _seen(in_camera, camera) & pixels.sum(-1).isfinite()
+    range_m = in_camera.norm(dim=-1)
+    seen = (z > 0) & (range_m > NEAREST_M) & pixels.sum(-1).isfinite()
+    inside, near = (seen & _around_circle(z, range_m, camera, rim) for rim in (_RIM_RAD, _REACH_RAD))
     colours = cloud.colours.float()
-    corners = cloud.cells.index_select(0, torch.nonzero(_taken(seen, cloud.cells).all(-1))[:, 0])
+    corners = cloud.cells.index_select(0, torch.nonzero(_taken(near, cloud.cells).all(-1))[:, 0])
+    corners = corners.index_select(0, torch.nonzero(_taken(inside, corners).any(-1))[:, 0])
     across, along = _sizes(_taken(pixels, corners))
     columns, rows = (torch.ceil(length / step_px).clamp(1, most + 1).long() for length in (across, along))
-    loose = cloud.loose.masked_select(_taken(seen, cloud.loose))
+    loose = cloud.loose.masked_select(_taken(inside, cloud.loose))
     parts = [tuple(_taken(values, loose) for values in (pixels, z, colours))]
     shape = columns * (most + 2) + rows
     for code in torch.unique(shape[(columns <= most) & (rows <= most)]).tolist():
@@ -67,12 +73,11 @@ def _taken(values: Tensor, index: Tensor) -> Tensor:
     return values.index_select(0, index.reshape(-1)).view(*index.shape, *values.shape[1:])
 
 
-def _seen(in_camera: Tensor, camera: Camera) -> Tensor:
-    range_m = in_camera.norm(dim=-1)
-    seen = (in_camera[:, 2] > 0) & (range_m > NEAREST_M)
-    if isinstance(camera.lens, Fisheye624):
-        seen &= in_camera[:, 2] > float(np.cos(ARIA_CIRCLE_RAD + _RIM_RAD)) * range_m
-    return seen
+def _around_circle(z: Tensor, range_m: Tensor, camera: Camera, rim: float) -> Tensor:
+    """Whether points lie within the lens circle or this angle outside of it; all of them where there is no circle."""
+    if not isinstance(camera.lens, Fisheye624):
+        return torch.ones_like(z, dtype=torch.bool)
+    return z > float(np.cos(ARIA_CIRCLE_RAD + rim)) * range_m
 
 
 def _sizes(corners: Tensor) -> tuple[Tensor, Tensor]:
