@@ -67,18 +67,26 @@ def moving_things(ids: NDArray[np.integer], moving: NDArray[np.bool_]) -> NDArra
 def background_depth(depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
     """The depth behind whatever moves, [height, width] metres: at each pixel the greatest that a quarter of its frames reach.
 
-    depth_m: [frames, height, width], 0 or not finite where unknown. A quarter, since people hide the background for most of
-    a clip; not the farthest frame, since that is the estimator's worst. 0 where no frame knows the pixel.
+    A quarter, since people hide the background for most of a clip; not the farthest frame, since that is the estimator's worst.
+    Shapes and unknowns as in `depth_at_share`.
     """
-    background = np.zeros(depth_m.shape[1:], np.float32)
+    return depth_at_share(depth_m, 0.75)
+
+
+def depth_at_share(depth_m: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    """At each pixel the depth that this share of its frames do not exceed, [height, width] metres; 0.5 is the median.
+
+    depth_m: [frames, height, width], 0 or not finite where unknown. 0 where no frame knows the pixel.
+    """
+    found = np.zeros(depth_m.shape[1:], np.float32)
     for top in range(0, depth_m.shape[1], _ROWS):
         rows = np.ascontiguousarray(np.moveaxis(depth_m[:, top : top + _ROWS], 0, -1), np.float32)
         known = _known(rows)
         count = known.sum(-1)
         ordered = np.sort(np.where(known, rows, np.inf), -1)  # last axis contiguous: twenty times faster than along axis 0
-        quarter = np.take_along_axis(ordered, (3 * count // 4).clip(max=rows.shape[-1] - 1)[..., None], -1)[..., 0]
-        background[top : top + _ROWS] = np.where(count > 0, quarter, 0)
-    return background
+        place = (share * count).astype(np.int64).clip(max=rows.shape[-1] - 1)
+        found[top : top + _ROWS] = np.where(count > 0, np.take_along_axis(ordered, place[..., None], -1)[..., 0], 0)
+    return found
 
 
 def motion_masks(depth_m: NDArray[np.float32], frames: NDArray[np.uint8] | None = None, *, nearer: float = NEARER) -> Motion:

@@ -84,6 +84,11 @@ class _Formulas:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             return xp.stack(self._unproject(xp, pixels[..., 0], pixels[..., 1]), axis=-1)
 
+    @property
+    def pixels_per_radian(self) -> float:
+        """Scale on the axis."""
+        return float(np.sqrt(np.prod(self.magnification([0.0, 0.0, 1.0]))))
+
     @overload
     def magnification(self, points: Tensor) -> Tensor: ...
     @overload

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..motion import depth_at_share
 from .estimate import DepthEstimate
 
 QUANTILES = (0.1, 0.9)
@@ -88,19 +89,20 @@ def _between_quantiles(values: NDArray) -> NDArray[np.bool_]:
     return (values > ordered[low]) & (values < ordered[high])
 
 
-def align(estimate: DepthEstimate, static: NDArray[np.bool_] | None = None, *, momentum: float = MOMENTUM) -> Alignment:
+def align(estimate: DepthEstimate, static: NDArray[np.bool_] | None = None, *, momentum: float | None = None) -> Alignment:
     """Depth from the disparity, at the scale of the metric maps (paper Eq. 1).
 
     static: [frames, height, width], True where nothing moves (`~moving` of egox.motion); None fits everywhere.
-    momentum: in [0, 1]; s_t = momentum s_(t-1) + (1 - momentum) fit_t, for alpha and beta alike; 0 applies each frame's own
-    fit, which suits disparity that is not smooth over time. A frame without a fit keeps the state.
+    momentum: in [0, 1]; s_t = momentum s_(t-1) + (1 - momentum) fit_t, for alpha and beta alike. None is MOMENTUM for disparity
+    that is smooth over time, and 0, each frame's own fit, for one that is not. A frame without a fit keeps the state.
     Deviation: the state starts at the median of all frames' fits. Upstream starts at the fit of frame 0 and, at 0.99 over 49
     frames, stays at that one frame's error; here the whole clip is at hand.
 
-    Without disparity the metric maps come back as they are: each is its own disparity 1/D^m, so alpha is 1, beta and
-    residual are 0, and no frame counts as fitted.
+    Without disparity each metric map is its own disparity 1/D^m, and what is fitted is the flicker of its scale: alpha is the
+    median ratio to the clip's depth (the median over time of each pixel), beta 0.
     Raises ValueError where static does not fit the maps, momentum is out of range, or no frame has a fit (with the reason).
     """
+    momentum = (MOMENTUM if estimate.smooth else 0.0) if momentum is None else momentum
     if not 0 <= momentum <= 1:
         raise ValueError(f"momentum is {momentum}, expected 0 to 1")
     metric_m, disparity = estimate.metric_m, estimate.disparity
@@ -108,10 +110,7 @@ def align(estimate: DepthEstimate, static: NDArray[np.bool_] | None = None, *, m
         raise ValueError(f"static is {static.dtype} of shape {static.shape}, expected bool of shape {metric_m.shape}")
     count = len(metric_m)
     if disparity is None:
-        zeros = np.zeros(count)
-        return Alignment(
-            depth_m=metric_m, alpha=np.ones(count), beta=zeros, fitted=np.zeros(count, np.bool_), residual=zeros.copy()
-        )
+        return _steadied(metric_m, metric_m > 0 if static is None else (metric_m > 0) & static)
     usable = (metric_m > 0) & np.isfinite(disparity)
     if static is not None:
         usable &= static
@@ -128,6 +127,20 @@ def align(estimate: DepthEstimate, static: NDArray[np.bool_] | None = None, *, m
             residual[t] = np.median(np.abs(inverse[known] * metric_m[t][known] - 1))
         depth_m[t] = np.nan_to_num(1 / inverse, copy=False)
     return Alignment(depth_m=depth_m, alpha=applied[:, 0].copy(), beta=applied[:, 1].copy(), fitted=fitted, residual=residual)
+
+
+def _steadied(metric_m: NDArray, usable: NDArray[np.bool_]) -> Alignment:
+    """The metric maps without the flicker of their scale; frames with too few pixels stay as they are."""
+    clip_m = depth_at_share(metric_m, 0.5)
+    alpha, residual = np.ones(len(metric_m)), np.full(len(metric_m), np.nan)
+    depth_m = metric_m.copy()
+    for t, known in enumerate(usable & (clip_m > 0)):
+        if known.sum() >= FEWEST_PIXELS:
+            ratio = metric_m[t][known] / clip_m[known]
+            alpha[t] = np.median(ratio)
+            residual[t] = np.median(np.abs(ratio / alpha[t] - 1))
+            depth_m[t] /= np.float32(alpha[t])
+    return Alignment(depth_m=depth_m, alpha=alpha, beta=np.zeros(len(metric_m)), fitted=np.isfinite(residual), residual=residual)
 
 
 def _fits(metric_m: NDArray, disparity: NDArray, usable: NDArray[np.bool_]) -> tuple[NDArray[np.float64], dict[int, str]]:

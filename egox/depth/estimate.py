@@ -25,12 +25,14 @@ class DepthEstimate:
     become 0; frames in which nothing is known are allowed.
     disparity: same shape, float32 or None: the temporally smooth, affine-invariant twin, larger = nearer, of unknown scale
     and shift (paper: 1/D^v, Video Depth Anything). Any finite value is known, also 0 and less; NaN where unknown, and
-    infinite values given become NaN.
+    infinite values given become NaN. smooth: False where each frame's disparity has a scale and shift of its own, as networks
+    for single pictures give it.
     Raises ValueError where an array is not floating point [frames, height, width] or the two differ in shape.
     """
 
     metric_m: NDArray[np.float32]
     disparity: NDArray[np.float32] | None = None
+    smooth: bool = True
 
     def __post_init__(self) -> None:
         metric = _floating(self.metric_m, "metric_m")

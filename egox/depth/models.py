@@ -23,7 +23,7 @@ METRIC_TYPES = frozenset({"depth_pro", "glpn", "zoedepth"})
 class TransformersDepth:
     """A metric network, and a relative one for the disparity if wanted, as a DepthEstimator.
 
-    The relative network's disparity is not smooth over time, as a single image decides it: align it with momentum=0.
+    The relative network's disparity is not smooth over time, as a single image decides it: `align` fits each frame by itself.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class TransformersDepth:
         return DepthEstimate(
             metric_m=self._metric.maps(frames, self._batch),
             disparity=None if self._relative is None else self._relative.maps(frames, self._batch),
+            smooth=False,
         )
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cameras import Array, Camera, Fisheye624
+from ..cameras import Array, Camera
 from ..motion import DILATION
 
 HEAD_M = 0.15
@@ -36,6 +36,8 @@ FLOOR_TILT_RAD = float(np.deg2rad(15.0))
 """Surfaces within this angle of level may be floor."""
 
 FEWEST_POINTS = 50
+POINTS_A_PATCH = 10
+"""Points on neighbouring pixels share the error of the depth there: so many of them are one reading."""
 
 EYE_HEIGHT_M = (0.6, 2.2)
 """Heights of the eyes over the floor that are believed: from kneeling to tall."""
@@ -61,6 +63,12 @@ CHEST_M = 0.35
 FEWEST_FEET = 3
 """Frames in which feet must be seen."""
 
+ONE_READING = 0.1
+"""Spread of a single frame's reading (of ln): n frames are no surer of themselves than this over the root of n."""
+
+BELIEVED = (0.1, 10.0)
+"""Factors that a depth network may be off by; others are readings of something else."""
+
 LEAST_SPREAD = 0.02
 """No gauge is trusted more closely than this (natural logarithm)."""
 
@@ -73,7 +81,7 @@ class Gauge:
     """One reading of the factor that depth is to be multiplied with.
 
     scale: None where there is no reading; `why` is then the reason. spread: standard deviation of ln(scale).
-    frames: how many frames (or points) it rests on.
+    count: how many frames (or points) it rests on.
     """
 
     name: str
@@ -108,9 +116,13 @@ def _none(name: str, why: str) -> Gauge:
     return Gauge(name=name, scale=None, why=why)
 
 
-def _pixels_per_radian(camera: Camera) -> float:
-    lens = camera.lens
-    return lens.f if isinstance(lens, Fisheye624) else float(np.sqrt(lens.fx * lens.fy))
+def _read(name: str, log: float, spread: float, count: int, *, readings: float) -> Gauge:
+    """A reading with the spread that so many independent readings leave; none where no network is off by such a factor."""
+    scale = float(np.exp(log))
+    if not BELIEVED[0] <= scale <= BELIEVED[1]:
+        return _none(name, f"it reads {scale:.3g}, and no depth in metres is off by that much")
+    spread = float(np.hypot(spread, ONE_READING / np.sqrt(readings)))
+    return Gauge(name=name, scale=scale, spread=max(spread, LEAST_SPREAD), count=count)
 
 
 def _robust(logs: Array) -> tuple[float, float]:
@@ -132,7 +144,7 @@ def head_gauge(depth_m: NDArray[np.float32], exo: Camera, ego: Camera) -> Gauge:
         u, v = exo.lens.project(in_camera)
         if not (0 <= u <= exo.width - 1 and 0 <= v <= exo.height - 1):
             continue
-        half = max(3.0, _pixels_per_radian(exo) * HEAD_M / in_camera[2])
+        half = max(3.0, exo.lens.pixels_per_radian * HEAD_M / in_camera[2])
         rows = slice(max(0, round(v - half)), round(v + half) + 1)
         columns = slice(max(0, round(u - half)), round(u + half) + 1)
         window = depth[rows, columns]
@@ -143,8 +155,7 @@ def head_gauge(depth_m: NDArray[np.float32], exo: Camera, ego: Camera) -> Gauge:
     if not logs:
         return _none("head", "the wearer's head is outside of the exo picture, or without depth there, in every frame")
     middle, spread = _robust(np.array(logs))
-    spread = float(np.hypot(spread, HEAD_OFF_M / np.median(at_m)))
-    return Gauge(name="head", scale=float(np.exp(middle)), spread=max(spread, LEAST_SPREAD), count=len(logs))
+    return _read("head", middle, float(np.hypot(spread, HEAD_OFF_M / np.median(at_m))), len(logs), readings=len(logs))
 
 
 def points_gauge(depth_m: NDArray[np.float32], exo: Camera, points: Array | None) -> Gauge:
@@ -156,17 +167,18 @@ def points_gauge(depth_m: NDArray[np.float32], exo: Camera, points: Array | None
     pixel = np.rint(exo.lens.project(in_camera))
     inside = ((pixel >= 0) & (pixel < [exo.width, exo.height])).all(-1)
     column, row = pixel[inside].astype(int).T
-    seen = _median_of_known(depth_m.reshape(len(depth_m), -1), row * exo.width + column)
-    logs = np.log(in_camera[inside, 2][seen > 0] / seen[seen > 0])
-    if logs.size < FEWEST_POINTS:
-        return _none("points", f"{logs.size} semi-dense points in the exo picture, {FEWEST_POINTS} are needed")
+    place = row * exo.width + column
+    seen = _median_of_known(depth_m.reshape(len(depth_m), -1), place)
+    logs, place = np.log(in_camera[inside, 2][seen > 0] / seen[seen > 0]), place[seen > 0]
+    if len(np.unique(place)) < FEWEST_POINTS:
+        text = f"semi-dense points on {len(np.unique(place))} pixels of the exo picture, {FEWEST_POINTS} are needed"
+        return _none("points", text)
     # Points behind what the exo view shows only ever read too far: the dense peak, not the mean, is the factor.
     peak = _half_sample_mode(logs)
-    near = logs[np.abs(logs - peak) < 0.1]
-    middle, spread = _robust(near)
-    return Gauge(
-        name="points", scale=float(np.exp(middle)), spread=max(spread / np.sqrt(near.size / 10), LEAST_SPREAD), count=near.size
-    )
+    near = np.abs(logs - peak) < 0.1
+    middle, spread = _robust(logs[near])
+    patches = len(np.unique(place[near])) / POINTS_A_PATCH
+    return _read("points", middle, spread / np.sqrt(patches), int(near.sum()), readings=patches)
 
 
 def _median_of_known(depth_m: NDArray[np.float32], pixel: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -209,8 +221,7 @@ def floor_gauge(
     if len(logs) < FEWEST_FEET:
         return _none("floor", "the wearer's feet are not seen on the floor, apart from the background")
     middle, spread = _robust(logs)
-    spread = float(np.hypot(spread, FOOT_OFF_M / np.median(below_m)))
-    return Gauge(name="floor", scale=float(np.exp(middle)), spread=max(spread, LEAST_SPREAD), count=len(logs))
+    return _read("floor", middle, float(np.hypot(spread, FOOT_OFF_M / np.median(below_m))), len(logs), readings=len(logs))
 
 
 def _heights(depth_m: NDArray[np.float32], exo: Camera, up: Array) -> tuple[Array, NDArray[np.bool_]]:

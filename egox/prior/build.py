@@ -27,8 +27,11 @@ HEAD_RADIUS_M, HEAD_BEHIND_M = 0.18, 0.09
 """The wearer's head: a ball whose middle lies this far behind the ego camera. What the exo view shows of it is not drawn."""
 
 HEAD_DEPTH_M, HEAD_DEPTH_RATIO = 0.35, 0.25
-"""Points on rays through that ball are the head where their range is off by less than this, or this fraction of it: networks
-draw heads too far, and everything nearby on such a ray is hidden by the head in truth."""
+"""Points on rays through that ball are the head where their range is off by less than this. In the frame itself also by less than
+this fraction of it: networks draw heads too far, and what a frame shows on such a ray is more likely the head than behind it."""
+
+STILL_M, STILL_RAD = 0.02, 0.01
+"""An exo camera that moves or turns by less stands still."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,27 +83,39 @@ class EgoPrior:
     def cloud(self, frame: int, lifter: Lifter) -> PointCloud:
         """The points that one frame shows: the exo frame of the same instant, and what that hides or does not know."""
         moving, depth_m = (torch.from_numpy(maps[frame].copy()).to(self.device) for maps in (self.moving, self.depth_m))
-        keep = ~self._head(depth_m, frame, lifter)
-        now = lifter.lift(self.frames[frame], depth_m, frame, keep=keep if self.settings.dynamic else keep & ~moving)
+        head = self._head(depth_m, frame, lifter, ratio=HEAD_DEPTH_RATIO)
+        drawn = ~head if self.settings.dynamic else ~head & ~moving
+        now = lifter.lift(self.frames[frame], depth_m, frame, keep=drawn)
         if self.background is None:
             return now
         behind_m = torch.from_numpy(self.background.depth_m).to(self.device)
-        keep = (moving | (depth_m <= 0)) & ~self._head(behind_m, frame, lifter)  # somebody still is background to themselves
-        return joined([now, lifter.lift(self.background.picture, behind_m, frame, keep=keep)])
+        # Somebody still is background to themselves; but what other frames saw near where a head is now is no head.
+        hidden = (moving | head | (depth_m <= 0)) & ~self._head(behind_m, frame, lifter, ratio=0)
+        return joined([now, lifter.lift(self.background.picture, behind_m, frame, keep=hidden)])
 
-    def _head(self, depth_m: torch.Tensor, frame: int, lifter: Lifter) -> torch.Tensor:
-        """Exo pixels that show the wearer's head, [height, width]."""
+    def _head(self, depth_m: torch.Tensor, frame: int, lifter: Lifter, *, ratio: float) -> torch.Tensor:
+        """Exo pixels that show the wearer's head, [height, width]; ratio: see HEAD_DEPTH_RATIO."""
         pose = self.ego.world_from_camera[frame]
         middle = self.exo.to_camera(pose[:3, 3] - HEAD_BEHIND_M * pose[:3, 2], frame)
         distance = float(np.linalg.norm(middle))
         points = lifter.rays * lifter.range_m(depth_m)[..., None]
-        along = points @ torch.from_numpy(middle / distance).to(self.device, torch.float32)
+        along = (points * torch.from_numpy(middle / distance).to(self.device, torch.float32)).sum(-1)
         aside = (points.square().sum(-1) - along.square()).clamp_min(0).sqrt()
-        return (aside < HEAD_RADIUS_M) & ((along - distance).abs() < max(HEAD_DEPTH_M, HEAD_DEPTH_RATIO * distance))
+        return (aside < HEAD_RADIUS_M) & ((along - distance).abs() < max(HEAD_DEPTH_M, ratio * distance))
+
+    @property
+    def exo_is_still(self) -> bool:
+        """Whether the exo camera stands still, which all of this takes for granted."""
+        poses = self.exo.world_from_camera
+        moved_m = np.linalg.norm(poses[:, :3, 3] - poses[0, :3, 3], axis=-1).max()
+        turned_rad = np.arccos(np.clip((np.einsum("tij,ij->t", poses[:, :3, :3], poses[0, :3, :3]) - 1) / 2, -1, 1)).max()
+        return bool(moved_m <= STILL_M and turned_rad <= STILL_RAD)
 
     def report(self) -> list[str]:
         """What was found and used, a line each."""
         lines = [f"scale: {self.scale}"]
+        if not self.exo_is_still:
+            lines.append("exo camera: it moves, and what stands still counts as moving")
         if self.alignment.fitted.any():
             kept = int(self.alignment.fitted.sum())
             lines.append(

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ..cameras import Camera, Fisheye624, Lens
+from ..cameras import Camera
 
 STEEPEST = 20.0
 """Neighbours belong to two surfaces where range grows by more than this for 1 sideways: a surface seen within 3 degrees of
@@ -73,11 +73,6 @@ def joined(clouds: Sequence[PointCloud]) -> PointCloud:
     )
 
 
-def pixels_per_radian(lens: Lens) -> float:
-    """Scale of a lens on its axis."""
-    return lens.f if isinstance(lens, Fisheye624) else float(np.sqrt(lens.fx * lens.fy))
-
-
 class Lifter:
     """Turns exo pictures with z-depth into clouds. Holds the rays of the lens, which are the same in every frame."""
 
@@ -133,7 +128,7 @@ class Lifter:
     def _level(self, a: Tensor, b: Tensor) -> Tensor:
         """Whether neighbouring ranges are known and of one surface."""
         near = torch.minimum(a, b)
-        most = min(STEEPEST / pixels_per_radian(self.camera.lens), STEEPEST_RATIO)
+        most = min(STEEPEST / self.camera.lens.pixels_per_radian, STEEPEST_RATIO)
         return (near > 0) & ((a - b).abs() < near * most)
 
 

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from .rasterize import Fragments
 
-_LEAST_WEIGHT = 1e-4
+LEAST_WEIGHT = 1e-4
+"""PyTorch3D's: sums of weights below it are divided by it."""
 
 
 def disc_weights(fragments: Fragments, radius_px: Tensor) -> Tensor:
@@ -37,4 +38,4 @@ def mean_composite(weights: Tensor, colours: Tensor) -> Tensor:
 
     After a rasterisation with `slack` the slots hold one surface, and this is its colour.
     """
-    return (weights[..., None] * colours).sum(-2) / weights.sum(-1, keepdim=True).clamp_min(_LEAST_WEIGHT)
+    return (weights[..., None] * colours).sum(-2) / weights.sum(-1, keepdim=True).clamp_min(LEAST_WEIGHT)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -29,12 +28,6 @@ class Fragments:
     index: Tensor
     depth: Tensor
     distance2: Tensor
-
-
-class Rasterizer(Protocol):
-    """The one signature of all back ends."""
-
-    def __call__(self, pixels: Tensor, depth: Tensor, radius_px: Tensor, *, size: tuple[int, int], slots: int) -> Fragments: ...
 
 
 def rasterize(

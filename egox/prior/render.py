@@ -13,7 +13,7 @@ from torch import Tensor
 from ..cameras import Camera
 from . import pytorch3d_backend
 from .cloud import PointCloud
-from .compositing import alpha_composite, disc_weights, mean_composite
+from .compositing import LEAST_WEIGHT, alpha_composite, disc_weights, mean_composite
 from .rasterize import Fragments, rasterize
 from .sampling import Samples, sample
 
@@ -33,7 +33,7 @@ class RenderSettings:
     """
 
     radius_px: float = 1.6
-    slots: int = 8
+    slots: int = 16
     surface: bool = True
     step_px: float = 1.6
     most: int = 6
@@ -84,6 +84,7 @@ class Renderer:
             colours = samples.colours.index_select(0, fragments.index.clamp_min(0).view(-1)).view(colours.shape)
         valid = (fragments.index[..., 0] >= 0) & self._visible.to(device)
         if settings.surface:
+            valid &= weights.sum(-1) > LEAST_WEIGHT  # the very rim of one splat shows nothing
             picture = mean_composite(weights, colours)
             depth = mean_composite(weights, fragments.depth[..., None])[..., 0]  # the nearest sample's would lie before a slope
         else:

@@ -58,19 +58,19 @@ def sample(cloud: PointCloud, camera: Camera, frame: int, *, step_px: float, mos
     for code in torch.unique(shape[(columns <= most) & (rows <= most)]).tolist():
         chosen = corners.index_select(0, torch.nonzero(shape == code)[:, 0])
         weight = _bilinear(code // (most + 2), code % (most + 2), pixels)
-        parts.append(
-            (
-                torch.einsum("sk,ckd->csd", weight, _taken(pixels, chosen)).reshape(-1, 2),
-                (1 / (weight @ (1 / _taken(z, chosen)).T).T).reshape(-1),
-                torch.einsum("sk,ckd->csd", weight, _taken(colours, chosen)).reshape(-1, 3),
-            )
-        )
+        inverse = _between(weight, _taken(1 / z[:, None], chosen))
+        parts.append((_between(weight, _taken(pixels, chosen)), 1 / inverse[:, 0], _between(weight, _taken(colours, chosen))))
     return Samples(**dict(zip(("pixels", "depth_m", "colours"), (torch.cat(part) for part in zip(*parts)))))
 
 
 def _taken(values: Tensor, index: Tensor) -> Tensor:
     """values[index] for an index of any shape: on the CPU index_select is three times faster than indexing."""
     return values.index_select(0, index.reshape(-1)).view(*index.shape, *values.shape[1:])
+
+
+def _between(weight: Tensor, corners: Tensor) -> Tensor:
+    """Weighted sums [m * s, d] of corners [m, 4, d] by weights [s, 4], written out: a GPU may round products of matrices."""
+    return sum(weight[None, :, k, None] * corners[:, None, k] for k in range(4)).reshape(-1, corners.shape[-1])  # type: ignore[union-attr]
 
 
 def _around_circle(z: Tensor, range_m: Tensor, camera: Camera, rim: float) -> Tensor:

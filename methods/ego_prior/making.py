@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.errors import UserError
+from benchmark.errors import Undefined, UserError
 from egox.cameras import Array, Camera
 from egox.depth import DepthEstimate, TransformersDepth, align, z_from_range
 from egox.motion import PointPrompt, Sam2Masks, first_inside, motion_masks, moving_things
@@ -74,7 +74,9 @@ class Maker:
         if self.options.masks == "motion":
             return None
         motion = motion_masks(align(estimate).depth_m, frames).moving
-        if self.options.masks == "ids" and ids is not None:
+        if self.options.masks == "ids":
+            if ids is None:
+                raise Undefined("masks missing for the exo view; masks=motion needs none")
             return moving_things(ids, motion)
         head = np.stack([exo.project(ego.centres[t], t) for t in range(len(frames))])
         wearer: PointPrompt | None = first_inside(head, width=exo.width, height=exo.height)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from benchmark.clip import ClipInputs, Maps, View
 from benchmark.datasets.file_digests import FileDigests
 from benchmark.errors import UserError
-from benchmark.progress import say
 from benchmark.video import FileSource, Video, count_packets
 from egox.cameras import Camera
 from egox.depth import GivenDepth
@@ -31,9 +30,6 @@ MOST_BYTES = 2 * 2**30
 
 DEFAULT_FPS = 30.0
 """Where the pose file has none. Rate tags of videos are not trusted; the number only decides how fast results play."""
-
-STILL_M, STILL_RAD = 0.01, 0.01
-"""An exo camera that moves or turns by more than this does not stand still."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -66,8 +62,6 @@ class OwnVideo:
         _check_length(video, poses)
         own = cls(video=video, pose=pose, depth=depth, view=view, ego=ego, up=poses.up)
         own._check_memory()
-        if view.camera is not None and not _still(view.camera):
-            say(f"{pose}: the exo camera moves, but priors are made for one that stands still: still things will count as moving")
         return own
 
     @property
@@ -184,12 +178,6 @@ def _check_length(video: Path, poses: PoseFile) -> None:
             f"{video}: has {found} frames, but {poses.path} has poses for {poses.frames};"
             " set its frames to what the video has, or take the longer video"
         )
-
-
-def _still(camera: Camera) -> bool:
-    moved = np.linalg.norm(camera.centres - camera.centres[0], axis=-1)
-    along = np.clip(camera.world_from_camera[:, :3, 2] @ camera.world_from_camera[0, :3, 2], -1, 1)
-    return bool(moved.max() <= STILL_M and np.arccos(along).max() <= STILL_RAD)
 
 
 def _depth_files(depth: Path) -> list[Path]:

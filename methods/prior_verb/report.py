@@ -20,6 +20,9 @@ from egox.prior import EgoPrior
 
 SCHEMA = 1
 
+LITTLE = 0.05
+"""Coverage below which something is more likely wrong than hidden."""
+
 CAP_DB = 100.0
 """Of a frame whose known pixels equal the truth's."""
 
@@ -60,14 +63,16 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """All of report.json. alignment: None where the depth has no disparity to be aligned. moving: share of the exo pixels.
+    """All of report.json. alignment: None where no frame could be fitted. moving: share of the exo pixels.
 
+    key: of inputs, options and code; inputs: of the inputs alone. files: bytes of each file beside the report.
     psnr_known_db: mean over frames of the PSNR on known pixels, None with the reason in no_psnr.
     """
 
     schema: int
     clip: str
     key: str
+    inputs: str
     frames: int
     fps: float
     exo_size: tuple[int, int]
@@ -79,6 +84,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     psnr_known_db: float | None
     no_psnr: str | None
     settings: dict[str, Any]
+    files: dict[str, int]
 
 
 def report_of(
@@ -87,17 +93,19 @@ def report_of(
     *,
     clip: str,
     key: str,
+    inputs: str,
     fps: float,
     psnr_db: float | None,
     no_psnr: str | None,
     settings: Mapping[str, Any],
 ) -> Report:
-    """valid: [frames, height, width] of the rendered prior."""
+    """valid: [frames, height, width] of the rendered prior. `files` is filled in when they are written."""
     seen = valid.sum((1, 2)) / prior.ego.visible().sum()
     return Report(
         schema=SCHEMA,
         clip=clip,
         key=key,
+        inputs=inputs,
         frames=len(prior),
         fps=fps,
         exo_size=(prior.exo.height, prior.exo.width),
@@ -109,6 +117,7 @@ def report_of(
         psnr_known_db=psnr_db,
         no_psnr=no_psnr,
         settings=dict(settings),
+        files={},
     )
 
 
@@ -127,16 +136,17 @@ def psnr_known(prediction: Frames, truth: Frames, valid: NDArray[np.bool_]) -> f
 
 def as_lines(report: Report, prior: EgoPrior) -> list[str]:
     """The report for a person, a line each."""
-    lines = prior.report()
-    if report.alignment is None:
-        lines.insert(1, "alignment: none, the depth comes without disparity")
-    coverage = report.coverage
+    lines, coverage = prior.report(), report.coverage
     lines.append(
         f"coverage: {100 * coverage.mean:.1f} % of what the lens sees is known"
         f" ({100 * coverage.min:.1f} to {100 * coverage.max:.1f} % by frame)"
     )
     if report.psnr_known_db is not None:
         lines.append(f"PSNR where known: {report.psnr_known_db:.2f} dB")
+    if coverage.mean < LITTLE:
+        lines.append("look closely: next to nothing is known; are the lens, the poses and the depth of this clip?")
+    if report.settings["scale"] == "auto" and not any(gauge.scale for gauge in report.scale.gauges):
+        lines.append("look closely: nothing told how long a metre is, the depth was taken as it is")
     return lines
 
 

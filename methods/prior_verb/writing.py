@@ -63,7 +63,7 @@ def make_priors(source: Source, options: Options, *, out: Path, again: bool, go_
     _check_writable(out)
     reports: dict[str, Report] = {}
     failures: dict[str, str] = {}
-    missing: dict[str, str] = {}
+    missing: dict[str, _Keys] = {}
     paragraphs: list[str] = []
 
     def fail(name: str, error: Exception) -> None:
@@ -73,12 +73,17 @@ def make_priors(source: Source, options: Options, *, out: Path, again: bool, go_
         failures[name] = reason
         say(f"{name}: not made: {reason}")
 
-    for name, key in _keys(source, options, fail):
-        kept = None if again else kept_report(out / name, key)
-        if kept is None:
-            missing[name] = key
+    for name, keys in _keys(source, options, fail):
+        before = None if again else read_report(out / name / REPORT)
+        if before is None or not is_whole(out / name, before):
+            missing[name] = keys
+        elif before.inputs != keys.inputs:
+            fail(name, UserError(f"{out / name} has a prior of other inputs; choose another --out, or --overwrite always"))
+        elif before.key != keys.key:
+            say(f"{name}: is in {out / name}, but of other options or code: made anew")
+            missing[name] = keys
         else:
-            reports[name] = kept
+            reports[name] = before
             say(f"{name}: is in {out / name} already, of the same inputs, options and code; --overwrite always makes it anew")
     if missing:
         source.prepare(tuple(missing))
@@ -89,12 +94,12 @@ def make_priors(source: Source, options: Options, *, out: Path, again: bool, go_
 
 
 def _make(
-    source: Source, options: Options, missing: Mapping[str, str], out: Path, fail: Callable[[str, Exception], None]
+    source: Source, options: Options, missing: Mapping[str, _Keys], out: Path, fail: Callable[[str, Exception], None]
 ) -> Iterator[tuple[str, Report, list[str]]]:
     """Make the priors of these names and keys, with a progress bar; each with its report and the lines for a person."""
     maker = Maker(options)
     with progress("prior") as task:
-        for number, (name, key) in enumerate(missing.items()):
+        for number, (name, keys) in enumerate(missing.items()):
             done = _Done(task=task, name=name, before=number * source.frames, total=len(missing) * source.frames)
             done(0, "aligning, scaling, finding motion")
             try:
@@ -104,7 +109,7 @@ def _make(
             except (Undefined, UserError, ValueError) as error:
                 fail(name, error)
                 continue
-            yield name, *_write(out / name, subject, prior, truth, key=key, options=options, done=done)
+            yield name, *_write(out / name, subject, prior, truth, keys=keys, options=options, done=done)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +125,16 @@ class _Done:
         self.task(self.before + frames, self.total, f"{self.name}: {what}")
 
 
-def _keys(source: Source, options: Options, fail: Callable[[str, Exception], None]) -> Iterator[tuple[str, str]]:
-    """Name and content key of each subject whose inputs can be identified."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Keys:
+    """key: of inputs, options and code; inputs: of the inputs alone."""
+
+    key: str
+    inputs: str
+
+
+def _keys(source: Source, options: Options, fail: Callable[[str, Exception], None]) -> Iterator[tuple[str, _Keys]]:
+    """Name and content keys of each subject whose inputs can be identified."""
     recipe = {
         "schema": SCHEMA,
         "version": SPEC.version,
@@ -132,20 +145,24 @@ def _keys(source: Source, options: Options, fail: Callable[[str, Exception], Non
         try:
             if PurePath(name).name != name or name.startswith("."):
                 raise UserError(f"{name!r} cannot be the name of a folder; rename it")
-            yield name, content_key({**recipe, **source.identity(name)})
+            identity = source.identity(name)
+            yield name, _Keys(key=content_key({**recipe, **identity}), inputs=content_key(identity))
         except UserError as error:
             fail(name, error)
 
 
-def kept_report(folder: Path, key: str) -> Report | None:
-    """The report of a folder that is whole and has this key."""
-    report = read_report(folder / REPORT)
-    whole = report is not None and report.key == key and all((folder / name).is_file() for name in FILES)
-    return report if whole else None
+def is_whole(folder: Path, report: Report) -> bool:
+    """Whether all files are beside the report, of the sizes that it tells."""
+    return report.files == _sizes(folder)
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """Bytes of each file of a prior that is there."""
+    return {name: (folder / name).stat().st_size for name in FILES if (folder / name).is_file()}
 
 
 def _write(
-    folder: Path, subject: Subject, prior: EgoPrior, truth: Frames | None, *, key: str, options: Options, done: _Done
+    folder: Path, subject: Subject, prior: EgoPrior, truth: Frames | None, *, keys: _Keys, options: Options, done: _Done
 ) -> tuple[Report, list[str]]:
     """Render, then write all files of one subject; the report last. Returns it, and the same for a person."""
     _take_back(folder / REPORT)
@@ -161,7 +178,8 @@ def _write(
         prior,
         known,
         clip=name,
-        key=key,
+        key=keys.key,
+        inputs=keys.inputs,
         fps=fps,
         psnr_db=psnr,
         no_psnr=None if psnr is not None else "nothing is known" if truth is not None else subject.no_truth or "no truth",
@@ -186,6 +204,7 @@ def _write(
     }
     for file, write in writers.items():
         atomic_file(folder / file, write)
+    report = msgspec.structs.replace(report, files=_sizes(folder))
     write_report(folder / REPORT, report)
     return report, as_lines(report, prior)
 
@@ -201,8 +220,11 @@ def _take_back(report: Path) -> None:
 def _check_writable(out: Path) -> None:
     """A full or read-only disk is found before any work."""
     probe = out / ".probe"
-    atomic_file(probe, lambda aside: aside.write_bytes(b"writable\n"))
-    probe.unlink(missing_ok=True)
+    try:
+        atomic_file(probe, lambda aside: aside.write_bytes(b"writable\n"))
+        probe.unlink(missing_ok=True)
+    except StorageError as error:
+        raise StorageError(f"{out}: cannot be written ({reason_of(error.__cause__ or error)}); choose another --out") from error
 
 
 def _use_machine(options: Options) -> None:

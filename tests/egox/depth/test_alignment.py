@@ -174,15 +174,34 @@ def test_depth_ends_at_a_thousand_metres():
     assert aligned.max() < 1000.1
 
 
-def test_without_disparity_the_metric_maps_come_back():
+def test_without_disparity_the_flicker_of_the_metric_maps_scale_is_taken_out():
+    still = np.repeat(room().depth_m[:1], 9, 0)
+    flicker = np.array([1.0, 1.2, 0.8, 1.0, 1.05, 0.95, 1.1, 0.9, 1.0], np.float32)
+    aligned = align(DepthEstimate(metric_m=still * flicker[:, None, None]))
+    np.testing.assert_allclose(aligned.depth_m, still, rtol=1e-6)
+    np.testing.assert_allclose(aligned.alpha, flicker, rtol=1e-6)
+    assert not aligned.beta.any()
+    assert aligned.residual.max() < 1e-6
+    assert aligned.fitted.all()
+
+
+def test_without_disparity_a_frame_without_depth_stays_unknown():
     metric = room().depth_m
     metric[0] = 0
     aligned = align(DepthEstimate(metric_m=metric))
-    assert np.array_equal(aligned.depth_m, metric)
-    assert (aligned.alpha == 1).all()
-    assert not aligned.beta.any()
-    assert not aligned.residual.any()
-    assert not aligned.fitted.any()
+    assert not aligned.depth_m[0].any()
+    assert aligned.alpha[0] == 1
+    assert not aligned.fitted[0]
+
+
+def test_disparity_with_a_scale_of_its_own_in_each_frame_is_fitted_frame_by_frame():
+    scene = room()
+    gains = np.linspace(0.5, 2.0, len(scene.depth_m), dtype=np.float32)[:, None, None]
+    jumping = DepthEstimate(metric_m=scene.depth_m, disparity=scene.disparity * gains + gains, smooth=False)
+    aligned = align(jumping)
+    assert np.median(np.abs(aligned.depth_m / scene.depth_m - 1)) < 1e-3
+    taken_for_smooth = align(DepthEstimate(metric_m=scene.depth_m, disparity=scene.disparity * gains + gains))
+    assert np.median(np.abs(taken_for_smooth.depth_m / scene.depth_m - 1)) > 0.05
 
 
 def test_a_clip_that_cannot_be_aligned_says_why():

@@ -136,9 +136,12 @@ def test_frames_without_depth_do_not_halve_what_points_tell():
 def test_too_few_points_in_the_picture_give_no_reading_and_say_how_many_there_are():
     gauge = points_gauge(walk().depth_m, walk().exo, surface_points(FEWEST_POINTS - 1))
     assert gauge.scale is None
-    assert gauge.why == "49 semi-dense points in the exo picture, 50 are needed"
+    assert gauge.why.startswith("semi-dense points on 4")
+    assert gauge.why.endswith("pixels of the exo picture, 50 are needed")
     behind = points_gauge(walk().depth_m, walk().exo, np.tile([0.0, -5.0, 1.0], (400, 1)))
-    assert behind.why.startswith("0 semi-dense points")
+    assert behind.why.startswith("semi-dense points on 0 pixels")
+    one_place = points_gauge(walk().depth_m, walk().exo, np.repeat(surface_points(1), 400, 0))
+    assert one_place.why.startswith("semi-dense points on 1 pixels"), "copies of a point are one point"
 
 
 @pytest.mark.parametrize("points", [None, np.empty((0, 3))])
@@ -147,7 +150,9 @@ def test_a_take_without_points_says_so(points):
 
 
 def test_points_where_no_frame_has_depth_give_no_reading():
-    assert points_gauge(np.zeros_like(walk().depth_m), walk().exo, surface_points(400)).why.startswith("0 semi-dense points")
+    assert points_gauge(np.zeros_like(walk().depth_m), walk().exo, surface_points(400)).why.startswith(
+        "semi-dense points on 0 pixels"
+    )
 
 
 # The floor
@@ -266,3 +271,16 @@ def test_a_scale_reads_as_a_sentence():
     assert str(scale) == (
         "depth x 1.200 ± 4 % (head: 1.200 ± 5 % from 7 frames; floor: none (no gravity); points: 1.200 ± 5 % from 7 points)"
     )
+
+
+def test_a_factor_that_no_network_is_off_by_is_no_reading():
+    gauge = head_gauge(walk().depth_m * np.float32(1e30), walk().exo, walk().ego)
+    assert gauge.scale is None
+    assert "no depth in metres is off by that much" in gauge.why
+
+
+def test_one_frame_is_trusted_less_than_many():
+    clip = walk()
+    one = head_gauge(clip.depth_m[:1], clip.exo.select([0]), clip.ego.select([0]))
+    assert one.count == 1
+    assert one.spread > 0.1 > head_gauge(clip.depth_m, clip.exo, clip.ego).spread

@@ -198,6 +198,30 @@ def wearer_clip(frames: int = 6, *, still: bool = False) -> Scene:
     )
 
 
+def test_the_wall_close_in_front_of_a_head_is_known_from_frames_in_which_the_head_was_elsewhere():
+    """The exo camera stands behind the wearer: the head hides just what the wearer looks at."""
+    frames = 8
+    exo = exo_camera([0.0, -1.5, 1.6], [0.0, 3.0, 1.5], frames=frames)
+    eyes = np.stack([np.linspace(-0.8, 0.8, frames), np.full(frames, 2.0), np.full(frames, 1.6)], -1)
+    ego = ego_camera(eyes, eyes + [0.0, 1.0, 0.0])
+    wall = Box((-3.0, 2.7, 0.0), (3.0, 2.9, 2.6), (120, 160, 90))
+    views = []
+    for frame, eye in enumerate(eyes):
+        head = Box((-0.09, -0.2, -0.12), (0.09, 0.02, 0.12), (250, 20, 20)).moved(eye)
+        views.append(trace(exo, frame, [head, wall]))
+    prior = ego_prior(
+        np.stack([view.picture for view in views]),
+        DepthEstimate(metric_m=np.stack([view.depth_m for view in views])),
+        exo,
+        ego,
+        moving=np.stack([view.which == 0 for view in views]),
+        settings=AS_IT_IS,
+    )
+    rows, columns = np.mgrid[: ego.height, : ego.width] - (ego.height - 1) / 2
+    middle = np.hypot(rows, columns) < 0.1 * ego.height
+    assert np.mean([frame.valid[middle].mean() for frame in prior.rendered()]) > 0.95
+
+
 @pytest.mark.parametrize("still", [False, True], ids=["walking", "standing"])
 @pytest.mark.parametrize("masks", [False, True], ids=["motion", "masks given"])
 def test_the_wearers_own_head_is_never_drawn(still, masks):
@@ -235,12 +259,12 @@ def test_the_depth_of_the_head_sets_the_scale_and_the_scaled_head_is_not_drawn()
 
 def test_the_report_says_scale_and_motion_in_a_line_each():
     lines = wearer_clip().prior(PriorSettings(), up=UP).report()
-    assert len(lines) == 2
+    assert len(lines) == 3
     assert lines[0].startswith("scale: depth x 1.0")
     assert "head: 1.0" in lines[0]
     assert "points: none (the take has no semi-dense points)" in lines[0]
-    assert lines[1].startswith("moving: ")
-    assert lines[1].endswith(" % of the exo pixels")
+    assert lines[2].startswith("moving: ")
+    assert lines[2].endswith(" % of the exo pixels")
 
 
 def test_the_report_of_aligned_depth_says_how_many_frames_fit_and_how_well():

@@ -30,9 +30,9 @@ from methods.ego_prior import SPEC, Options
 from methods.ego_prior.adapter import EgoPriorMethod
 from methods.prior_verb import own_video
 from methods.prior_verb.own_video import OwnVideo
-from methods.prior_verb.report import psnr_known
+from methods.prior_verb.report import psnr_known, read_report
 from methods.prior_verb.strip import HEIGHT, Strip
-from methods.prior_verb.writing import kept_report
+from methods.prior_verb.writing import is_whole
 from tests.benchmark.datasets.test_samples import unpacked
 from tests.box_folder import write_box_folder
 
@@ -115,7 +115,7 @@ def test_the_report_names_scale_settings_and_what_there_is_not(made: Path):
     assert (report["exo_size"], report["ego_size"]) == ([128, 224], [128, 128])
     assert [gauge["name"] for gauge in report["scale"]["gauges"]] == ["head", "floor", "points"]
     assert all(gauge["why"] for gauge in report["scale"]["gauges"] if gauge["scale"] is None)
-    assert report["alignment"] is None
+    assert len(report["alignment"]["alpha"]) == 17
     assert report["settings"]["renderer"] == "surface"
     assert "device" not in report["settings"]
     assert 0 <= report["moving"] <= 1
@@ -125,7 +125,7 @@ def test_the_report_names_scale_settings_and_what_there_is_not(made: Path):
 def test_what_is_there_is_skipped_until_inputs_or_options_change(boxes: Path, tmp_path: Path):
     first = of_clips(boxes, tmp_path, "--limit", 1)
     assert first.stdout.splitlines()[0] == f"b0: {tmp_path / 'b0'}"
-    for word in ("scale: depth x", "alignment: none", "moving: ", "coverage: ", "PSNR where known: "):
+    for word in ("scale: depth x", "alignment: 17 of 17 frames fitted", "moving: ", "coverage: ", "PSNR where known: "):
         assert word in first.stdout
     before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "b0").iterdir()}
 
@@ -135,20 +135,33 @@ def test_what_is_there_is_skipped_until_inputs_or_options_change(boxes: Path, tm
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "b0").iterdir()} == before
 
     other = of_clips(boxes, tmp_path, "--limit", 1, "--set", "scale=none", "--json")
+    assert "but of other options or code: made anew" in other.stderr
     (report,) = json.loads(other.stdout)
     assert report["scale"] == {"factor": 1.0, "spread": None, "gauges": []}
 
 
-def test_a_folder_is_whole_with_its_key_and_all_its_files(made: Path, tmp_path: Path):
-    shutil.copytree(made / "b0", tmp_path / "b0")
-    key = json.loads((tmp_path / "b0" / "report.json").read_text())["key"]
-    assert kept_report(tmp_path / "b0", key) is not None
-    assert kept_report(tmp_path / "b0", "0" * 16) is None
-    (tmp_path / "b0" / "valid.mkv").rename(tmp_path / "valid.mkv")
-    assert kept_report(tmp_path / "b0", key) is None
-    (tmp_path / "valid.mkv").rename(tmp_path / "b0" / "valid.mkv")
-    (tmp_path / "b0" / "report.json").write_text('{"schema": 1')
-    assert kept_report(tmp_path / "b0", key) is None
+def test_a_folder_is_whole_with_all_its_files_at_their_sizes(made: Path, tmp_path: Path):
+    folder = tmp_path / "b0"
+    shutil.copytree(made / "b0", folder)
+    report = read_report(folder / "report.json")
+    assert report is not None
+    assert is_whole(folder, report)
+    (folder / "valid.mkv").rename(tmp_path / "valid.mkv")
+    assert not is_whole(folder, report)
+    (folder / "valid.mkv").write_bytes(b"cut off")
+    assert not is_whole(folder, report)
+    (folder / "report.json").write_text('{"schema": 1')
+    assert read_report(folder / "report.json") is None
+
+
+def test_a_prior_of_other_inputs_is_not_replaced_without_being_asked(boxes: Path, made: Path, tmp_path: Path):
+    folder = tmp_path / "b0"
+    shutil.copytree(made / "b0", folder)
+    report = json.loads((folder / "report.json").read_text())
+    (folder / "report.json").write_text(json.dumps(report | {"inputs": "0" * 16}))
+    refused = of_clips(boxes, tmp_path, "--limit", 1, code=1)
+    assert "has a prior of other inputs; choose another --out, or --overwrite always" in refused.stderr
+    assert json.loads((folder / "report.json").read_text())["inputs"] == "0" * 16
 
 
 def changed(boxes: Path, folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:
@@ -447,7 +460,8 @@ def test_an_exo_camera_that_moves_is_told(own: Own, tmp_path: Path):
     poses[:, 0, 3] += 0.02 * np.arange(FRAMES)
     assert own.clip.ego_camera is not None
     save_pose_file(own.pose, exo=replace(own.camera, world_from_camera=poses), ego=own.clip.ego_camera)
-    assert "the exo camera moves" in prior(*own.words("--size", 64, "--out", tmp_path / "out")).stderr
+    done = prior(*own.words("--size", 64, "--out", tmp_path / "out"))
+    assert "exo camera: it moves, and what stands still counts as moving" in done.stdout
 
 
 # ---- pictures ----
