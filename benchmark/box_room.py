@@ -103,7 +103,7 @@ def trace(camera: Camera, phase: NDArray) -> Traced:
         hit = pose[:3, 3] + direction * range_m
         waves = np.sin(3 * hit + phase[face]).sum(-1) + 0.5 * np.sin(11 * hit[..., ::-1] + phase[face]).sum(-1)
         colour = np.clip(_PAINT[face] + 14 * waves[..., None], 0, 255)
-        pictures[frame] = np.where(visible, np.rint(colour), 0)
+        pictures[frame] = np.where(visible, np.rint(np.nan_to_num(colour)), 0)
         depth[frame] = range_m[..., 0] * rays[..., 2]
         faces[frame] = face
     return Traced(pictures=pictures, depth_m=np.where(depth > 0, depth, 0), faces=faces)
