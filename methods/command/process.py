@@ -6,8 +6,10 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 
 TAIL_LINES = 8
 _TAIL_BYTES = 8192
@@ -25,20 +27,48 @@ def run_program(arguments: Sequence[str], *, timeout_s: float, log: Path) -> Non
     group runs any more: what hangs is asked to stop, and killed two seconds later.
     """
     out, err = log.with_suffix(".stdout"), log.with_suffix(".stderr")
+    process: subprocess.Popen[bytes] | None = None
     with out.open("wb") as stdout, err.open("wb") as stderr:
         try:
-            process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True)
+            with _signals_held_back():
+                process = subprocess.Popen(
+                    arguments, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True
+                )
+            code = process.wait(timeout_s)
         except OSError as error:
             raise ProgramFailed(f"{arguments[0]}: cannot be started ({error.strerror})") from None
-        try:
-            code = process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             raise ProgramFailed(f"killed after {timeout_s:g} s (timeout_s){_said(err, out)}") from None
         finally:
-            _end_group(process)
+            if process is not None:
+                _end_group(process)
     if code:
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         raise ProgramFailed(f"the program {how}{_said(err, out)}")
+
+
+@contextlib.contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """SIGTERM and Ctrl-C wait for the end of the block: one that came while a program starts would leave it to itself."""
+    if threading.current_thread() is not threading.main_thread():  # only there do handlers run, and may be set
+        yield
+        return
+    held: list[tuple[int, FrameType | None]] = []
+    before = {
+        number: signal.signal(number, lambda number, frame: held.append((number, frame)))
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for number, frame in held:
+        handler = before[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+        elif handler == signal.SIG_DFL:
+            os.kill(os.getpid(), number)
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

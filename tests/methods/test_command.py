@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,7 +20,7 @@ from benchmark.errors import Undefined, UserError
 from benchmark.registry import deciding_options, load_registry, options_from
 from benchmark.video import decoded_frames
 from egox.cameras import Camera
-from methods.command import Options
+from methods.command import Options, process
 from methods.command.adapter import make
 
 HEADER = """
@@ -292,3 +294,28 @@ def _runs(pid: int) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def test_a_signal_that_comes_while_a_program_starts_still_ends_the_program(tmp_path, monkeypatch):
+    started = []
+
+    class Late(subprocess.Popen):
+        """Started, but not yet known to its starter when the signal comes."""
+
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            started.append(self.pid)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def unwind(number, frame):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(process.subprocess, "Popen", Late)
+    before = signal.signal(signal.SIGTERM, unwind)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            process.run_program([sys.executable, "-c", "import time; time.sleep(60)"], timeout_s=60, log=tmp_path / "log")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    (pid,) = started
+    assert not Path(f"/proc/{pid}").exists()
