@@ -41,7 +41,8 @@ def run_program(arguments: Sequence[str], *, timeout_s: float, log: Path) -> Non
             raise ProgramFailed(f"killed after {timeout_s:g} s (timeout_s){_said(err, out)}") from None
         finally:
             if process is not None:
-                _end_group(process)
+                with _signals_held_back():  # a second signal must not stop us from ending the program
+                    _end_group(process)
     if code:
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         raise ProgramFailed(f"the program {how}{_said(err, out)}")
@@ -49,7 +50,8 @@ def run_program(arguments: Sequence[str], *, timeout_s: float, log: Path) -> Non
 
 @contextlib.contextmanager
 def _signals_held_back() -> Iterator[None]:
-    """SIGTERM and Ctrl-C wait for the end of the block: one that came while a program starts would leave it to itself."""
+    """SIGTERM and Ctrl-C wait for the end of the block: one that came while a program starts or is
+    ended would leave it to itself."""
     if threading.current_thread() is not threading.main_thread():  # only there do handlers run, and may be set
         yield
         return

@@ -319,3 +319,25 @@ def test_a_signal_that_comes_while_a_program_starts_still_ends_the_program(tmp_p
         signal.signal(signal.SIGTERM, before)
     (pid,) = started
     assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_second_signal_while_a_program_is_ended_does_not_save_it(tmp_path, monkeypatch):
+    ended, end = [], process._signal_group
+
+    def interrupted(group, what):
+        ended.append(group)
+        os.kill(os.getpid(), signal.SIGTERM)
+        end(group, what)
+
+    def unwind(number, frame):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(process, "_signal_group", interrupted)
+    before = signal.signal(signal.SIGTERM, unwind)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            process.run_program([sys.executable, "-c", "import time; time.sleep(60)"], timeout_s=0.5, log=tmp_path / "log")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended
+    assert not Path(f"/proc/{ended[0]}").exists()
