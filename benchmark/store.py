@@ -87,13 +87,19 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
-    """One metric of one clip, by its key (pixels x truth x metric version x parameters)."""
+    """One metric of one clip, by its key (pixels x truth x metric version x parameters).
+
+    Of a metric over a whole set, value and undefined are None and the clip's part is here instead: its feature and its
+    truth's, float32 little endian.
+    """
 
     key: str
-    value: float | None
+    value: float | None = None
     undefined: str | None = None
     frames: tuple[float, ...] | None = None
     notes: tuple[str, ...] = ()
+    feature: bytes | None = None
+    truth_feature: bytes | None = None
 
 
 class Scores(msgspec.Struct, frozen=True, kw_only=True):

@@ -104,6 +104,7 @@ class ExtractorSpec:
     of "pair": `extract(prediction, truth, **reads) -> Arrays`; where `base` names a video extractor, with its arrays of
     either video in place of the frames.
     It may raise `Undefined(reason)`. It must not depend on what it was called with before.
+    optional: what it also reads where the clip has it; the keyword is None where it has not.
     weights: ids of the weights manifest. package: an import that is no dependency of the core ("vbench").
     version: raised by any change that can move a number; part of the key that its arrays are kept under.
     """
@@ -117,6 +118,7 @@ class ExtractorSpec:
     weights: tuple[str, ...] = ()
     package: str | None = None
     reads: frozenset[Need] = frozenset()
+    optional: frozenset[Need] = frozenset()
 
     def load(self) -> Callable[..., Callable[..., Arrays]]:
         """Import the class."""
