@@ -1,0 +1,1 @@
+"""What turns frames into arrays that are kept: networks, flow, tracks. Imported only where one is used."""
