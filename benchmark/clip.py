@@ -159,7 +159,7 @@ class ClipInputs:
     """What of a clip a method may see, by its declared needs. Fields that it did not declare are None or empty.
 
     size: (height, width) and n_frames of the video that is asked for. up comes with the ego camera, a view's disparity with
-    its depth. truth: all of it, its first frame only, or None, by the method's privilege.
+    its depth. truth: all of it, its first frame only, another clip's, or None, by the method's privilege.
     """
 
     clip_id: str
@@ -183,21 +183,26 @@ def inputs_for(
     optional: frozenset[Input] = frozenset(),
     exo_views: int = 1,
     privilege: Privilege = Privilege.NONE,
+    other: Clip | None = None,
 ) -> ClipInputs:
     """The inputs that a method with these needs may see, and of the optional ones those that the clip has.
 
-    Raises Undefined, with the reason, where one that it needs is missing.
+    other: whose truth a method with Privilege.OTHER_TRUTH is given. Raises Undefined, with the reason, where one that it needs
+    is missing.
     """
     reason = clip.undefined_for(needs)
     if reason is not None:
         raise Undefined(reason)
     if Input.EXO_VIDEO in needs and len(clip.exo) < exo_views:
         raise Undefined(f"{exo_views} exo views are needed, the clip has {len(clip.exo)}")
-    if privilege is not Privilege.NONE and clip.truth is None:
-        raise Undefined(clip.missing.get(Input.TRUTH, "no ego truth"))
+    whose = other if privilege is Privilege.OTHER_TRUTH else clip
+    if whose is None:
+        raise Undefined("the split has no other clip")
+    if privilege is not Privilege.NONE and whose.truth is None:
+        raise Undefined(whose.missing.get(Input.TRUTH, "no ego truth"))
     given = needs | optional.difference(clip.missing)
     views: Sequence[View] = clip.exo[:exo_views] if Input.EXO_VIDEO in given else ()
-    seen = None if clip.truth is None or privilege is Privilege.NONE else clip.truth.video
+    seen = None if whose.truth is None or privilege is Privilege.NONE else whose.truth.video
     return ClipInputs(
         clip_id=clip.id,
         size=clip.ego_size,

@@ -243,8 +243,8 @@ class _Suite:
         return "all frames are one picture, as the spec says"
 
     def check_truth(self) -> str:
-        if self.spec.privileged is Privilege.TRUTH:
-            raise _NotApplicable("privileged: sees all of the truth, its rows are marked")
+        if self.spec.privileged in (Privilege.TRUTH, Privilege.OTHER_TRUTH):
+            raise _NotApplicable("privileged: sees all of a truth, its rows are marked")
         keep = 1 if self.spec.privileged is Privilege.FIRST_FRAME else 0
         beyond = sorted({index for index in self.seen if index >= keep})
         if beyond:
@@ -302,7 +302,9 @@ class _Suite:
 
     def _inputs(self, clip: Clip) -> ClipInputs:
         spec = self.spec
-        return inputs_for(clip, needs=spec.needs, optional=spec.optional, exo_views=spec.exo_views, privilege=spec.privileged)
+        return inputs_for(
+            clip, needs=spec.needs, optional=spec.optional, exo_views=spec.exo_views, privilege=spec.privileged, other=self.other
+        )
 
     def _generate(self, clip: Clip, *, seed: int = SEED) -> Frames:
         inputs = self._inputs(clip)

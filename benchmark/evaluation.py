@@ -1,4 +1,4 @@
-"""Scores of arrays or videos that are already at hand: for notebooks and other people's scripts. Writes nothing."""
+"""Scores of arrays or videos that are already at hand: for notebooks and other people's scripts. Writes nothing but the cache."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from .cache import cache_root
 from .errors import UserError
-from .metrics import ClipValue
+from .metrics import ClipValue, MetricSpec, Parameter, SetValue
+from .metrics.extraction import Extraction
+from .metrics.measure import ClipPart
+from .metrics.pair import check_pair
+from .metrics.sample import OnlyRate, Sample
 from .protocols import Protocol, load_protocol
 from .video import Frames, Video
 
@@ -20,24 +25,27 @@ class Evaluation:
     """What `evaluate` found.
 
     metrics: metric id to the mean over clips that have a number; None where none has. clips: clip id to metric id to the
-    clip's value, its per-frame curve and notes. off_canvas: clips whose size or length is not the protocol's, so that
+    clip's value, its per-frame curve and notes. sets: metric id to the value of a metric of the whole set (FVD), each clip
+    counted as a take of its own. off_canvas: clips whose size or length is not the protocol's, so that
     their numbers do not belong into its tables.
     """
 
     protocol: Protocol
     metrics: Mapping[str, float | None]
     clips: Mapping[str, Mapping[str, ClipValue]]
+    sets: Mapping[str, SetValue]
     off_canvas: tuple[str, ...]
 
     def __str__(self) -> str:
         lines = [f"{self.protocol.name}@{self.protocol.version}, {len(self.clips)} clip{'s' if len(self.clips) != 1 else ''}"]
         for spec, _ in self.protocol.metrics:
-            values = [clip[spec.id] for clip in self.clips.values()]
-            scored = sum(value.value is not None for value in values)
+            values = [clip[spec.id] for clip in self.clips.values() if spec.id in clip]
             mean = self.metrics[spec.id]
+            scored = self.sets[spec.id].n if spec.id in self.sets else sum(value.value is not None for value in values)
             number = "undefined" if mean is None else f"{mean:.{spec.decimals}f} {spec.unit}".rstrip()
-            lines.append(f"  {spec.id:8s} {number}  ({scored}/{len(values)} scored)")
-            lines += sorted({f"    undefined: {value.undefined}" for value in values if value.undefined is not None})
+            lines.append(f"  {spec.id:8s} {number}  ({scored}/{len(self.clips)} scored)")
+            reasons = {value.undefined for value in (*values, *([self.sets[spec.id]] if spec.id in self.sets else []))}
+            lines += sorted(f"    undefined: {reason}" for reason in reasons if reason is not None)
         if self.off_canvas:
             canvas = self.protocol.canvas
             asked = f"{canvas.frames} frames of {canvas.ego_side}x{canvas.ego_side}"
@@ -52,6 +60,7 @@ def evaluate(
 
     Footage is an array [frames, height, width, 3] uint8 RGB or a `Video`; prediction and truth must agree in shape, and
     nothing is resized. Videos are decoded one pair at a time. protocol: a name, a path to a TOML file, or a `Protocol`.
+    What needs more of a clip than its two videos (its camera, its exo view) is undefined here.
     Raises UserError naming the clip and both shapes where a pair does not fit, and the clips where keys differ.
 
     >>> import numpy as np
@@ -62,19 +71,44 @@ def evaluate(
     24.0484
     """
     chosen = protocol if isinstance(protocol, Protocol) else load_protocol(protocol)
-    pairs = _paired(pred, truth)
-    clips: dict[str, Mapping[str, ClipValue]] = {}
-    off_canvas = []
     canvas = chosen.canvas
-    for name, (ours, theirs) in pairs.items():
-        frames = _frames(theirs)
-        clips[name] = MappingProxyType(chosen.score(_frames(ours), frames, label=name))
-        if frames.shape[:3] != (canvas.frames, canvas.ego_side, canvas.ego_side):
+    extraction = Extraction(cache_root() / "features")
+    clips: dict[str, Mapping[str, ClipValue]] = {}
+    parts: dict[str, list[ClipPart]] = {}
+    off_canvas = []
+    for name, (ours, theirs) in _paired(pred, truth).items():
+        sample = Sample(prediction=_frames(ours), truth=_frames(theirs), readings=OnlyRate(fps=canvas.fps))
+        check_pair(sample.prediction, sample.needed_truth, label=name)
+        found = dict(chosen.score(sample, extraction))
+        clips[name] = MappingProxyType({metric: value for metric, value in found.items() if isinstance(value, ClipValue)})
+        for metric, part in found.items():
+            if isinstance(part, ClipPart):
+                parts.setdefault(metric, []).append(part)
+        if sample.prediction.shape[:3] != (canvas.frames, canvas.ego_side, canvas.ego_side):
             off_canvas.append(name)
-    metrics = {spec.id: _mean([clip[spec.id] for clip in clips.values()]) for spec, _ in chosen.metrics}
+    metrics: dict[str, float | None] = {}
+    sets: dict[str, SetValue] = {}
+    for spec, parameters in chosen.metrics:
+        if spec.id in parts:
+            sets[spec.id] = _of_set(spec, parameters, parts[spec.id])
+            metrics[spec.id] = sets[spec.id].value
+        else:
+            metrics[spec.id] = _mean([clip[spec.id] for clip in clips.values()])
     return Evaluation(
-        protocol=chosen, metrics=MappingProxyType(metrics), clips=MappingProxyType(clips), off_canvas=tuple(off_canvas)
+        protocol=chosen,
+        metrics=MappingProxyType(metrics),
+        clips=MappingProxyType(clips),
+        sets=MappingProxyType(sets),
+        off_canvas=tuple(off_canvas),
     )
+
+
+def _of_set(spec: MetricSpec, parameters: Mapping[str, Parameter], parts: list[ClipPart]) -> SetValue:
+    import numpy as np
+
+    ours = np.stack([part.feature for part in parts]).astype(np.float64)
+    theirs = np.stack([part.truth_feature for part in parts]).astype(np.float64)
+    return spec.load()(ours, theirs, [str(number) for number in range(len(parts))], **parameters)
 
 
 def _paired(pred: Footage | Mapping[str, Footage], truth: Footage | Mapping[str, Footage]) -> dict[str, tuple[Footage, Footage]]:

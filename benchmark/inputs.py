@@ -30,3 +30,5 @@ class Privilege(StrEnum):
     NONE = "none"
     FIRST_FRAME = "first_frame"
     TRUTH = "truth"
+    OTHER_TRUTH = "other_truth"
+    """The truth of another clip, never its own: for the control row that shows chance."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,11 +16,16 @@ from .canvas import Canvas
 from .datasets.dataset import Dataset
 from .errors import UserError
 from .inputs import Privilege
-from .protocols.protocol import Protocol, load_protocol, score_key
+from .metrics import Need
+from .protocols.protocol import ClipIdentity, Protocol, load_protocol
 from .registry import train_subset
 from .run_record import read_run_record
 from .splits.manifest import Manifest, Row
+from .splits.pairing import partners
 from .store import Identity, Prediction, RunFolder, content_key, run_folder, run_folders
+
+if TYPE_CHECKING:
+    from .cover import CoverSource
 
 
 class Overwrite(StrEnum):
@@ -58,14 +65,14 @@ class ClipPlan:
 
     row: Row
     clip_digest: str
-    truth_digest: str
+    identity: ClipIdentity
     extra: str
     prediction_key: str
     cached: Prediction | None
     unscored: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """Everything resolved; see `open_job`. train_rows: what `fit` learns from, empty where the method has no fit."""
 
@@ -93,8 +100,14 @@ class Job:
     def plan_clip(self, row: Row, overwrite: Overwrite) -> ClipPlan:
         """Look up one clip. Reads the store, decodes nothing."""
         digests = self.dataset.digests(row, self.canvas)
-        fair = self.answers.spec.privileged is Privilege.NONE
-        digest = digests.inputs if fair else content_key({"inputs": digests.inputs, "truth": digests.truth})
+        digest = digests.inputs
+        if self.answers.spec.privileged is Privilege.OTHER_TRUTH:
+            other = self.partner(row)
+            seen = self.dataset.digests(other, self.canvas).truth if other else ""
+            digest = content_key({"inputs": digests.inputs, "other": seen})
+        elif self.answers.spec.privileged is not Privilege.NONE:
+            digest = content_key({"inputs": digests.inputs, "truth": digests.truth})
+        identity = ClipIdentity(truth=digests.truth, inputs=digests.inputs, cover=self.cover_key)
         extra = self.answers.extra_key(row.clip_id)
         key = self.identity.prediction_key(digest, extra)
         cached = self.folder.prediction(row.clip_id)
@@ -107,26 +120,51 @@ class Job:
         return ClipPlan(
             row=row,
             clip_digest=digest,
-            truth_digest=digests.truth,
+            identity=identity,
             extra=extra,
             prediction_key=key,
             cached=cached,
-            unscored=() if cached is None else self.unscored(row.clip_id, cached, digests.truth),
+            unscored=() if cached is None else self.unscored(row.clip_id, cached, identity),
         )
 
-    def score_keys(self, prediction: Prediction, truth_digest: str) -> dict[str, str]:
-        """Metric id to score key of a committed prediction against this truth."""
-        if prediction.pixels is None:
-            return {}
-        return {
-            spec.id: score_key(prediction.pixels, truth_digest, spec, parameters) for spec, parameters in self.protocol.metrics
-        }
+    @cached_property
+    def _partners(self) -> Mapping[str, Row]:
+        return partners(self.manifest.rows) if self.answers.spec.privileged is Privilege.OTHER_TRUTH else {}
 
-    def unscored(self, clip: str, prediction: Prediction, truth_digest: str) -> tuple[str, ...]:
-        """The protocol's metrics that have no score for this prediction yet."""
+    def partner(self, row: Row) -> Row | None:
+        """The clip whose truth the method is given in this one's place; None where it is given none."""
+        return self._partners.get(row.clip_id)
+
+    @cached_property
+    def cover_key(self) -> str:
+        """Key of what says which pixels the ego prior covers; "" where the protocol does not ask."""
+        source = self.cover
+        return "" if source is None else source.key
+
+    @cached_property
+    def cover(self) -> CoverSource | None:
+        """What says which pixels the ego prior covers; None where the protocol does not ask."""
+        if Need.COVER not in self.protocol.reads:
+            return None
+        from .cover import cover_source
+
+        return cover_source()
+
+    @cached_property
+    def unavailable(self) -> Mapping[str, str]:
+        """Metric id to the reason why it cannot be measured on this machine; such a metric is undefined, never stored."""
+        return self.protocol.unavailable()
+
+    def score_keys(self, prediction: Prediction, identity: ClipIdentity) -> dict[str, str]:
+        """Metric id to score key of a committed prediction of this clip."""
+        return {} if prediction.pixels is None else self.protocol.score_keys(prediction.pixels, identity)
+
+    def unscored(self, clip: str, prediction: Prediction, identity: ClipIdentity) -> tuple[str, ...]:
+        """The protocol's metrics that have no score for this prediction yet and can be measured here."""
         have = self.folder.scores(clip).metrics
-        wanted = self.score_keys(prediction, truth_digest)
-        return tuple(metric for metric, key in wanted.items() if metric not in have or have[metric].key != key)
+        wanted = self.score_keys(prediction, identity)
+        lacking = (metric for metric, key in wanted.items() if metric not in have or have[metric].key != key)
+        return tuple(metric for metric in lacking if metric not in self.unavailable)
 
 
 def open_job(config: JobConfig) -> Job:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -19,6 +20,7 @@ from .errors import UserError, unknown
 from .files import atomic_file
 
 if TYPE_CHECKING:
+    from .metrics import MetricSpec, Parameter, SetValue
     from .protocols.protocol import Protocol
     from .registry import MethodSpec
     from .splits.manifest import Manifest
@@ -35,6 +37,7 @@ class ClipScore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     value: float | None
     undefined: str | None = None
     notes: tuple[str, ...] = ()
+    chance: float | None = None
 
     def __post_init__(self) -> None:
         if (self.value is None) == (self.undefined is None):
@@ -102,11 +105,29 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     protocol: ProtocolHeader
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What a clip gives to a metric of the whole set: float32 little endian features of its prediction and its truth."""
+
+    feature: bytes
+    truth_feature: bytes
+
+
+class FloorRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Two halves of the real clips, n each: how far apart they are, and one half's predictions from the other half's truth."""
+
+    real: float
+    prediction: float
+    n: int
+    splits: int
+
+
 class Aggregate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One metric over the split: mean over clips with its 95 % interval, and what became of every clip.
+    """One metric over the split: mean over clips (or the value of the set) with its 95 % interval, and what became of every clip.
 
     low, high: null with a reason in `interval`, which also says where an interval is only indicative. n: clips with a
     number, from `takes` takes; noted: how many of them carry a note (frames at a cap, a constant picture).
+    chance: mean over clips of the level of chance, of metrics that match things. floor: of metrics of the whole set.
     n + undefined + errors is less than the run's n_expected where clips were not attempted.
     """
 
@@ -120,6 +141,8 @@ class Aggregate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     errors: int
     noted: int = 0
     interval: str | None = None
+    chance: float | None = None
+    floor: FloorRecord | None = None
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -166,45 +189,63 @@ def results_header(*, spec: MethodSpec, identity: Identity, manifest: Manifest, 
     )
 
 
-def summarise(records: Iterable[ClipRecord], *, n_errors: int, header: Header, protocol: Protocol) -> Results:
+def summarise(
+    records: Iterable[ClipRecord],
+    *,
+    failed: Collection[str] = (),
+    parts: Mapping[str, Mapping[str, Part]] | None = None,
+    header: Header,
+    protocol: Protocol,
+) -> Results:
     """Aggregate a run. The order of records does not matter.
 
-    n_errors: clips that were attempted and failed; they have no record and count against every metric.
+    failed: clips whose last attempt went wrong; each counts against every metric that it has no score of.
+    parts: metric id to clip id to what the clip gives to a metric of the whole set.
     Intervals are seeded by the split's digest and the metric, so that equal scores give equal bytes whatever the method.
     """
     ordered = sorted(records, key=lambda record: record.clip)
-    if len(ordered) + n_errors > header.split.n:
-        raise ValueError(f"{len(ordered)} records and {n_errors} errors for a split of {header.split.n} clips")
-    metrics = {
-        spec.id: _aggregate(ordered, spec.id, spec.version, n_errors, seed_text=header.split.digest)
-        for spec, _ in protocol.metrics
-    }
-    counted = [m.n + m.undefined + m.errors for m in metrics.values()]
+    if len({record.clip for record in ordered} | set(failed)) > header.split.n:
+        raise ValueError(f"{len(ordered)} records and {len(failed)} failed clips for a split of {header.split.n} clips")
+    metrics = {}
+    for spec, parameters in protocol.metrics:
+        own = (parts or {}).get(spec.id, {})
+        scored = [(record, record.scores[spec.id]) for record in ordered if spec.id in record.scores]
+        counted = {record.clip for record, _ in scored} | own.keys()
+        counts = {
+            "undefined": sum(r.outcome == "undefined" for r in ordered) + sum(s.value is None for _, s in scored),
+            "errors": len(set(failed) - counted - {r.clip for r in ordered if r.outcome == "undefined"}),
+        }
+        if spec.of == "set":
+            metrics[spec.id] = _of_set(ordered, own, spec, parameters, **counts)
+        else:
+            metrics[spec.id] = _aggregate(scored, spec.id, spec.version, seed_text=header.split.digest, **counts)
+    tried = [m.n + m.undefined + m.errors for m in metrics.values()]
     return Results(
         schema=SCHEMA,
         method=header.method,
         seed=header.seed,
         split=header.split,
         protocol=header.protocol,
-        partial=min(counted, default=0) < header.split.n,
+        partial=min(tried, default=0) < header.split.n,
         n_expected=header.split.n,
         n_scored=sum(any(score.value is not None for score in record.scores.values()) for record in ordered),
         metrics=metrics,
     )
 
 
-def _aggregate(records: Sequence[ClipRecord], metric: str, version: int, n_errors: int, *, seed_text: str) -> Aggregate:
+def _aggregate(
+    scored: Sequence[tuple[ClipRecord, ClipScore]], metric: str, version: int, *, seed_text: str, undefined: int, errors: int
+) -> Aggregate:
     from .stats import cluster_interval
 
-    scored = [(record, record.scores[metric]) for record in records if metric in record.scores]
     having = [(record, score) for record, score in scored if score.value is not None]
-    undefined = sum(record.outcome == "undefined" for record in records) + len(scored) - len(having)
-    counts: dict[str, int] = {"n": len(having), "undefined": undefined, "errors": n_errors}
+    counts: dict[str, Any] = {"n": len(having), "undefined": undefined, "errors": errors}
     if not having:
         return Aggregate(version=version, mean=None, low=None, high=None, takes=0, interval="no clip has a number", **counts)
     seed = int.from_bytes(hashlib.sha256(f"{seed_text} {metric}".encode()).digest()[:8])
     values = [score.value for _, score in having if score.value is not None]
     found = cluster_interval(values, [record.cluster for record, _ in having], seed=seed)
+    chances = [score.chance for _, score in having if score.chance is not None]
     return Aggregate(
         version=version,
         mean=found.mean,
@@ -213,7 +254,39 @@ def _aggregate(records: Sequence[ClipRecord], metric: str, version: int, n_error
         takes=found.clusters,
         noted=sum(bool(score.notes) for _, score in having),
         interval=found.note,
+        chance=math.fsum(chances) / len(chances) if chances else None,
         **counts,
+    )
+
+
+def _of_set(
+    records: Sequence[ClipRecord],
+    parts: Mapping[str, Part],
+    spec: MetricSpec,
+    parameters: Mapping[str, Parameter],
+    *,
+    undefined: int,
+    errors: int,
+) -> Aggregate:
+    import numpy as np
+
+    takes = [record.cluster for record in records if record.clip in parts]
+    counts: dict[str, Any] = {"n": len(takes), "takes": len(set(takes)), "undefined": undefined, "errors": errors}
+    if not takes:
+        return Aggregate(version=spec.version, mean=None, low=None, high=None, interval="no clip has a number", **counts)
+    own = [parts[record.clip] for record in records if record.clip in parts]
+    prediction = np.stack([np.frombuffer(part.feature, "<f4") for part in own]).astype(np.float64)
+    truth = np.stack([np.frombuffer(part.truth_feature, "<f4") for part in own]).astype(np.float64)
+    found: SetValue = spec.load()(prediction, truth, takes, **parameters)
+    floor = found.floor
+    return Aggregate(
+        version=spec.version,
+        mean=found.value,
+        low=found.low,
+        high=found.high,
+        interval=found.undefined or "; ".join(text for text in (found.interval, *found.notes) if text) or None,
+        floor=floor and FloorRecord(real=floor.real, prediction=floor.prediction, n=floor.n, splits=floor.splits),
+        **{**counts, "n": found.n if found.value is not None else counts["n"]},
     )
 
 

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from .clip import Input, Privilege
+from .clip import Privilege
 from .errors import LoadError, StorageError
+from .inputs import Input
 from .job import ClipPlan, Job, Overwrite, changed_code
+from .metrics import Need
 from .progress import progress, say
 from .provenance import environment
-from .results import ClipRecord, ClipScore, Results, results_header, summarise, write_records, write_results
+from .results import ClipRecord, ClipScore, Part, Results, results_header, summarise, write_records, write_results
 from .run_record import KEPT_INVOCATIONS, Cost, Invocation, Passed, RunRecord, read_run_record, write_run_record
 from .run_record import SCHEMA as RECORD_SCHEMA
 from .splits.manifest import Row
@@ -169,8 +171,13 @@ def _inputs_wanted(job: Job, plan: Plan, steps: Steps) -> Iterator[tuple[Row, fr
     truth = frozenset({Input.TRUTH}) if steps.score or spec.privileged is not Privilege.NONE else frozenset()
     for clip in plan.to_generate:
         yield clip.row, spec.needs | spec.optional | truth
-    for clip in plan.to_score:
-        yield clip.row, frozenset({Input.TRUTH})
+        partner = job.partner(clip.row)
+        if partner is not None:
+            yield partner, truth
+    read = {Need.EXO: {Input.EXO_VIDEO}, Need.COVER: {Input.EXO_VIDEO, Input.EXO_CAMERA, Input.DEPTH}}
+    measured = frozenset({Input.TRUTH}.union(*(read.get(need, set()) for need in job.protocol.reads)))
+    for clip in (*plan.to_score, *(plan.to_generate if steps.score else ())):
+        yield clip.row, measured
     if plan.to_generate and spec.fit is not None:
         for row in job.train_rows:
             yield row, spec.fit.needs
@@ -257,13 +264,18 @@ def derive(job: Job) -> tuple[Results, list[ClipRecord]]:
     """scores.jsonl and results.json from what is committed for the whole split; equal stores give equal bytes."""
     with job.folder.claim("finish", wait=True):
         plans = [job.plan_clip(row, Overwrite.NEVER) for row in job.manifest.rows]
-        found = {plan.row.clip_id: _record(job, plan) for plan in plans}
-        records = [record for record in found.values() if record is not None]
-        n_errors = sum(found[plan.row.clip_id] is None and _failed_before(job, plan) for plan in plans)
+        records: list[ClipRecord] = []
+        parts: dict[str, dict[str, Part]] = {}
+        for plan in plans:
+            record, own = _record(job, plan)
+            records += [record] if record is not None else []
+            for metric, part in own.items():
+                parts.setdefault(metric, {})[plan.row.clip_id] = part
+        failed = [plan.row.clip_id for plan in plans if _failed_before(job, plan)]
         header = results_header(
             spec=job.answers.spec, identity=job.identity, manifest=job.manifest, protocol=job.protocol, seed=job.config.seed
         )
-        results = summarise(records, n_errors=n_errors, header=header, protocol=job.protocol)
+        results = summarise(records, failed=failed, parts=parts, header=header, protocol=job.protocol)
         write_records(job.folder.path / "scores.jsonl", records)
         write_results(job.folder.path / "results.json", results)
     return results, records
@@ -274,24 +286,36 @@ def _failed_before(job: Job, plan: ClipPlan) -> bool:
     return failure is not None and failure.key == plan.prediction_key
 
 
-def _record(job: Job, plan: ClipPlan) -> ClipRecord | None:
-    """The clip's line of scores.jsonl; None where it was not attempted, failed, or was made of other inputs."""
+def _record(job: Job, plan: ClipPlan) -> tuple[ClipRecord | None, dict[str, Part]]:
+    """The clip's line of scores.jsonl and its parts of metrics over the whole set; no line where it was not attempted,
+    failed, or was made of other inputs."""
     row, prediction = plan.row, plan.cached
     if prediction is None:
-        return None
+        return None, {}
     base: dict[str, Any] = {"clip": row.clip_id, "cluster": row.cluster, "place": row.place}
     if prediction.outcome == "undefined":
-        return ClipRecord(**base, outcome="undefined", reason=prediction.reason, prediction=None, scores={})
-    keys = job.score_keys(prediction, plan.truth_digest)
-    have = job.folder.scores(row.clip_id).metrics
-    scores = {
-        metric: ClipScore(value=have[metric].value, undefined=have[metric].undefined, notes=have[metric].notes)
-        for metric, key in keys.items()
-        if metric in have and have[metric].key == key
-    }
-    if not scores:
-        return None
-    return ClipRecord(**base, outcome="scored", reason=None, prediction=prediction.pixels, notes=prediction.notes, scores=scores)
+        return ClipRecord(**base, outcome="undefined", reason=prediction.reason, prediction=None, scores={}), {}
+    scores: dict[str, ClipScore] = {}
+    parts: dict[str, Part] = {}
+    have, kept = job.folder.scores(row.clip_id).metrics, 0
+    keys = job.score_keys(prediction, plan.identity)
+    for metric, key in keys.items():
+        score = have.get(metric)
+        if score is None or score.key != key:
+            if metric in job.unavailable:
+                scores[metric] = ClipScore(value=None, undefined=job.unavailable[metric])
+            continue
+        kept += 1
+        if score.feature is not None and score.truth_feature is not None:
+            parts[metric] = Part(feature=score.feature, truth_feature=score.truth_feature)
+        else:
+            scores[metric] = ClipScore(value=score.value, undefined=score.undefined, notes=score.notes, chance=score.chance)
+    if not kept and len(scores) < len(keys):
+        return None, {}
+    record = ClipRecord(
+        **base, outcome="scored", reason=None, prediction=prediction.pixels, notes=prediction.notes, scores=scores
+    )
+    return record, parts
 
 
 def _log_traces(job: Job, events: Sequence[Event]) -> None:

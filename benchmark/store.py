@@ -98,6 +98,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     undefined: str | None = None
     frames: tuple[float, ...] | None = None
     notes: tuple[str, ...] = ()
+    chance: float | None = None
     feature: bytes | None = None
     truth_feature: bytes | None = None
 

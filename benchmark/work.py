@@ -18,11 +18,17 @@ from pathlib import Path
 from typing import Literal
 
 from .cache import cache_root
-from .clip import Clip, ClipInputs, check_prediction, inputs_for
+from .clip import ClipInputs, check_prediction, inputs_for
 from .errors import LoadError, StorageError, Undefined, UserError
 from .inputs import Input
 from .job import ClipPlan, Job, JobConfig, Overwrite, open_job
+from .metrics import ClipValue
+from .metrics.extraction import Extraction
+from .metrics.measure import ClipPart
+from .metrics.pair import check_pair
+from .metrics.sample import Sample
 from .provenance import MemoryMeter
+from .readings import ClipReadings
 from .registry import Method
 from .splits.manifest import Row
 from .store import Failure, Identity, Prediction, Score, Scores
@@ -59,6 +65,7 @@ class Worker:
     def __init__(self, job: Job, steps: Steps, say: Callable[[str], None] = lambda text: None) -> None:
         self.job, self.steps, self._say = job, steps, say
         self._method: Method | None = None
+        self._extraction = Extraction(cache_root() / "features")
 
     def method(self) -> Method:
         """The loaded and fitted method. Raises LoadError where that goes wrong."""
@@ -129,7 +136,7 @@ class Worker:
         asked: list[tuple[ClipPlan, ClipInputs]] = []
         for plan in plans:
             try:
-                asked.append((plan, self._inputs(self.job.dataset.clip(plan.row, self.job.canvas))))
+                asked.append((plan, self._inputs(plan.row)))
             except Undefined as reason:
                 yield self._commit_undefined(plan, str(reason))
             except Exception as error:
@@ -146,9 +153,16 @@ class Worker:
     def _batched(method: Method) -> bool:
         return hasattr(method, "generate_batch") and getattr(method, "batch_size", 1) != 1
 
-    def _inputs(self, clip: Clip) -> ClipInputs:
-        spec = self.job.answers.spec
-        return inputs_for(clip, needs=spec.needs, optional=spec.optional, exo_views=spec.exo_views, privilege=spec.privileged)
+    def _inputs(self, row: Row) -> ClipInputs:
+        spec, partner = self.job.answers.spec, self.job.partner(row)
+        return inputs_for(
+            self.job.dataset.clip(row, self.job.canvas),
+            needs=spec.needs,
+            optional=spec.optional,
+            exo_views=spec.exo_views,
+            privilege=spec.privileged,
+            other=None if partner is None else self.job.dataset.clip(partner, self.job.canvas),
+        )
 
     def _generate_one(self, method: Method, plan: ClipPlan, inputs: ClipInputs) -> Event:
         meter, began = MemoryMeter(), time.perf_counter()
@@ -239,7 +253,7 @@ class Worker:
         if record.outcome == "undefined":
             return event or Event(clip=clip, kind="undefined", reason=record.reason or "")
         try:
-            wanted = self.job.unscored(clip, record, plan.truth_digest) if self.steps.score else ()
+            wanted = self.job.unscored(clip, record, plan.identity) if self.steps.score else ()
             if wanted:
                 self._commit_scores(plan, record, wanted)
         except (StorageError, LoadError, Terminated):
@@ -249,21 +263,48 @@ class Worker:
         return event or Event(clip=clip, kind="done")
 
     def _commit_scores(self, plan: ClipPlan, record: Prediction, wanted: Sequence[str]) -> None:
+        """Measure and keep; a metric that breaks costs itself only, and its error is raised when the others are kept."""
         job, clip_id = self.job, plan.row.clip_id
-        keys = job.score_keys(record, plan.truth_digest)
-        clip = job.dataset.clip(plan.row, job.canvas)
-        scores = dict(job.folder.scores(clip_id).metrics)
-        if clip.truth is None:
-            reason = self._portable(clip.missing.get(Input.TRUTH, "no ego truth"))
-            scores.update({metric: Score(key=keys[metric], value=None, undefined=reason) for metric in wanted})
-        else:
-            prediction = self._read_back(plan, record, n_frames=len(clip.frame_indices))
-            values = job.protocol.score(prediction, clip.truth.video.read(), only=wanted)
-            for metric, value in values.items():
-                scores[metric] = Score(
-                    key=keys[metric], value=value.value, undefined=value.undefined, frames=value.frames, notes=value.notes
-                )
+        keys = job.score_keys(record, plan.identity)
+        have = job.folder.scores(clip_id).metrics
+        scores = {metric: score for metric, score in have.items() if metric in keys}
+        broken: Exception | None = None
+        sample = self._sample(plan, record)
+        for metric in wanted:
+            try:
+                for _, value in job.protocol.score(sample, self._extraction, only=(metric,)):
+                    scores[metric] = self._as_score(keys[metric], value)
+            except (StorageError, LoadError):
+                raise
+            except Exception as error:
+                scores.pop(metric, None)
+                broken = broken or error
         job.folder.commit_scores(clip_id, Scores(metrics={metric: scores[metric] for metric in keys if metric in scores}))
+        if broken is not None:
+            raise broken
+
+    def _as_score(self, key: str, value: ClipValue | ClipPart) -> Score:
+        if isinstance(value, ClipPart):
+            return Score(key=key, feature=value.feature.tobytes(), truth_feature=value.truth_feature.tobytes())
+        undefined = None if value.undefined is None else self._portable(value.undefined)
+        return Score(key=key, value=value.value, undefined=undefined, frames=value.frames, notes=value.notes, chance=value.chance)
+
+    def _sample(self, plan: ClipPlan, record: Prediction) -> Sample:
+        """Both videos, each decoded once for all metrics."""
+        job = self.job
+        clip = job.dataset.clip(plan.row, job.canvas)
+        if abs(clip.fps - job.canvas.fps) > 0.01:
+            raise UserError(
+                f"{clip.id}: its frames are {clip.fps:g} a second, protocol {job.protocol.name} measures {job.canvas.fps:g}"
+            )
+        prediction = self._read_back(plan, record, n_frames=len(clip.frame_indices))
+        truth = None if clip.truth is None else clip.truth.video.read()
+        if truth is not None:
+            check_pair(prediction, truth, label=clip.id)
+        readings = ClipReadings(clip, job.canvas, plan.identity, cover=job.cover, folder=cache_root() / "covers")
+        return Sample(
+            prediction=prediction, truth=truth, readings=readings, no_truth=clip.missing.get(Input.TRUTH, "no ego truth")
+        )
 
     def _read_back(self, plan: ClipPlan, record: Prediction, *, n_frames: int) -> Frames:
         """The committed pixels. What does not hold them any more is forgotten, so that the next run makes it again."""

@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from .box_folder import write_box_folder
+from .pixels import PATH
 
+MEASURED = ("--protocol", str(PATH), "--no-controls")
 COMMAND = str(Path(sys.executable).with_name("egox-bench"))
 
 
@@ -39,7 +41,18 @@ def egox_bench(*words: object, code: int = 0) -> subprocess.CompletedProcess[str
 
 def run(boxes: Path, out: Path, *words: object, method: str = "ego-prior", code: int = 0) -> subprocess.CompletedProcess[str]:
     return egox_bench(
-        "run", "--method", method, "--data", boxes, "--split", "all", "--protocol", "mini", "--out", out, *words, code=code
+        "run",
+        "--method",
+        method,
+        "--data",
+        boxes,
+        "--split",
+        "all",
+        *MEASURED,
+        "--out",
+        out,
+        *words,
+        code=code,
     )
 
 
@@ -76,7 +89,17 @@ def test_two_workers_give_the_bytes_of_one(boxes: Path, tmp_path: Path, whole: M
 def test_two_commands_at_once_on_one_folder_end_with_the_same_bytes(
     boxes: Path, tmp_path: Path, whole: Mapping[str, bytes]
 ) -> None:
-    words = [COMMAND, "run", "--method", "ego-prior", "--data", str(boxes), "--split", "all", "--protocol", "mini"]
+    words = [
+        COMMAND,
+        "run",
+        "--method",
+        "ego-prior",
+        "--data",
+        str(boxes),
+        "--split",
+        "all",
+        *MEASURED,
+    ]
     both = [subprocess.Popen([*words, "--out", str(tmp_path)], stdout=subprocess.DEVNULL) for _ in range(2)]
     assert [process.wait(timeout=240) for process in both] == [0, 0]
     assert kept(tmp_path) == whole
@@ -84,7 +107,17 @@ def test_two_commands_at_once_on_one_folder_end_with_the_same_bytes(
 
 @pytest.mark.parametrize("after", ["videos/*.mkv", "scores/*.json"])
 def test_a_killed_run_goes_on_to_the_same_bytes(boxes: Path, tmp_path: Path, whole: Mapping[str, bytes], after: str) -> None:
-    words = [COMMAND, "run", "--method", "ego-prior", "--data", str(boxes), "--split", "all", "--protocol", "mini"]
+    words = [
+        COMMAND,
+        "run",
+        "--method",
+        "ego-prior",
+        "--data",
+        str(boxes),
+        "--split",
+        "all",
+        *MEASURED,
+    ]
     process = subprocess.Popen([*words, "--out", str(tmp_path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob(f"*/*/*/*/{after}")) and time.monotonic() < deadline:
@@ -97,7 +130,17 @@ def test_a_killed_run_goes_on_to_the_same_bytes(boxes: Path, tmp_path: Path, who
 
 
 def test_ctrl_c_says_what_is_kept_and_how_to_go_on(boxes: Path, tmp_path: Path) -> None:
-    words = [COMMAND, "run", "--method", "ego-prior", "--data", str(boxes), "--split", "all", "--protocol", "mini"]
+    words = [
+        COMMAND,
+        "run",
+        "--method",
+        "ego-prior",
+        "--data",
+        str(boxes),
+        "--split",
+        "all",
+        *MEASURED,
+    ]
     process = subprocess.Popen([*words, "--out", str(tmp_path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("*/*/*/*/clips/*.json")) and time.monotonic() < deadline:
@@ -113,7 +156,18 @@ def test_scoring_the_oracles_videos_equals_the_oracle(boxes: Path, tmp_path: Pat
     run(boxes, tmp_path, method="oracle")
     (videos,) = tmp_path.glob("oracle/*/*/*/videos")
     egox_bench(
-        "score", "--videos", videos, "--name", "mine", "--data", boxes, "--split", "all", "--protocol", "mini", "--out", tmp_path
+        "score",
+        "--videos",
+        videos,
+        "--name",
+        "mine",
+        "--data",
+        boxes,
+        "--split",
+        "all",
+        *MEASURED,
+        "--out",
+        tmp_path,
     )
     rows = {path.parents[3].name: json.loads(path.read_text()) for path in tmp_path.glob("*/*/*/*/results.json")}
     assert rows["mine"]["metrics"] == rows["oracle"]["metrics"]
@@ -138,8 +192,7 @@ def test_videos_made_elsewhere_are_fitted_openly_and_missing_ones_listed(boxes: 
         boxes,
         "--split",
         "all",
-        "--protocol",
-        "mini",
+        *MEASURED,
         "--out",
         tmp_path / "out",
     )
@@ -279,13 +332,13 @@ def test_why_tells_what_a_key_was_made_of_and_gc_finds_stale_runs(boxes: Path, t
 
 def test_videos_that_are_named_after_no_clip_are_refused(boxes: Path, tmp_path: Path) -> None:
     (tmp_path / "wrong.mp4").write_bytes(b"")
-    words = ("--name", "mine", "--data", boxes, "--split", "all", "--protocol", "mini", "--out", tmp_path / "out")
+    words = ("--name", "mine", "--data", boxes, "--split", "all", *MEASURED, "--out", tmp_path / "out")
     done = egox_bench("score", "--videos", tmp_path, *words, code=2)
     assert "no file is named after a clip of the split, such as b0.mp4; it holds wrong.mp4" in done.stderr
 
 
 def test_scoring_before_generating_says_so(boxes: Path, tmp_path: Path) -> None:
-    words = ("--data", boxes, "--split", "all", "--protocol", "mini", "--out", tmp_path)
+    words = ("--data", boxes, "--split", "all", *MEASURED, "--out", tmp_path)
     done = egox_bench("score", "--method", "copy-exo", *words, code=1)
     assert "4 not generated" in done.stderr
     assert "4 clips are not generated yet" in done.stderr
@@ -295,7 +348,17 @@ def test_ending_a_run_ends_the_program_that_it_started(boxes: Path, tmp_path: Pa
     program = tmp_path / "method.py"
     program.write_text(f"import os, time\nopen({str(tmp_path / 'pid')!r} + str(os.getpid()), 'w').close()\ntime.sleep(600)\n")
     for number, workers in ((signal.SIGTERM, "1"), (signal.SIGINT, "2")):
-        words = [COMMAND, "run", "--method", "command", "--data", str(boxes), "--split", "all", "--protocol", "mini"]
+        words = [
+            COMMAND,
+            "run",
+            "--method",
+            "command",
+            "--data",
+            str(boxes),
+            "--split",
+            "all",
+            *MEASURED,
+        ]
         words += ["--set", f"cmd={sys.executable} {program} {{inputs}} {{output}}", "--workers", workers]
         process = subprocess.Popen([*words, "--out", str(tmp_path / "out")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 120

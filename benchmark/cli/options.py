@@ -46,6 +46,14 @@ Workers = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print keys and what would be done; do nothing.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]
 
+Controls = Annotated[
+    bool,
+    typer.Option(
+        "--controls/--no-controls",
+        help="Also score the control rows: the truth itself, its first frame held still, and another clip's truth (chance).",
+    ),
+]
+
 
 class OverwriteChoice(StrEnum):
     """See `benchmark.job.Overwrite`; repeated here because that module is heavy."""

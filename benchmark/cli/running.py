@@ -44,6 +44,22 @@ def method_configs(
     ]
 
 
+CONTROLS = ("oracle", "repeat-first", "shuffled")
+"""The control rows of metrics: the truth itself, a still picture of it, and another clip's truth."""
+
+
+def control_configs(configs: Sequence[JobConfig]) -> list[JobConfig]:
+    """The control rows beside these jobs, on their data, split and protocol, but for those that are among them."""
+    from ..job import JobConfig
+
+    first, named = configs[0], {config.method for config in configs}
+    return [
+        JobConfig(data=first.data, split=first.split, protocol=first.protocol, out=first.out, seed=0, method=name)
+        for name in CONTROLS
+        if name not in named
+    ]
+
+
 def execute(
     configs: Sequence[JobConfig],
     steps: Steps,
@@ -54,8 +70,14 @@ def execute(
     overwrite: str,
     dry_run: bool,
     as_json: bool,
+    controls: bool = False,
 ) -> None:
-    """Run each job in turn, then print one table (or JSON). Exits 1 where clips failed or were not there to be scored."""
+    """Run each job in turn (with `controls` the control rows after them), then print one table (or JSON).
+
+    Exits 1 where clips failed or were not there to be scored.
+    """
+    if controls:
+        configs = [*configs, *control_configs(configs)]
     with only_json(as_json) as emit:
         code = _execute(
             configs, steps, limit=limit, clips=clips, workers=workers, overwrite=overwrite, dry_run=dry_run,
@@ -93,6 +115,8 @@ def _execute(
     if dry_run:
         _show_plans(jobs, rows, steps, how, emit=emit)
         return 0
+    if steps.score:
+        _fetch_weights(jobs)
     if len(jobs) > 1:  # what several methods read is made once, before the first of them
         for job, chosen in zip(jobs, rows):
             if how is Overwrite.NEVER and steps.generate:
@@ -125,6 +149,14 @@ def _execute(
     if broken:
         say(f"{broken} of {len(jobs)} methods could not be loaded")
     return 1 if failed or absent or broken else 0
+
+
+def _fetch_weights(jobs: Sequence[Job]) -> None:
+    """Small open weights come by themselves; what cannot be had is told once, and its metrics are undefined."""
+    from ..weights import fetch_open
+
+    for reason in fetch_open(dict.fromkeys(name for job in jobs for name in job.protocol.weights())):
+        say(reason)
 
 
 def _show_plans(jobs: Sequence[Job], rows: Sequence[Any], steps: Steps, overwrite: Any, *, emit: Emit | None) -> None:

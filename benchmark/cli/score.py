@@ -46,6 +46,7 @@ def command(
     workers: o.Workers = 1,
     overwrite: o.Overwrite = o.OverwriteChoice.NEVER,
     out: o.Out = o.DEFAULT_OUT,
+    controls: o.Controls = True,
     dry_run: o.DryRun = False,
     as_json: o.AsJson = False,
 ) -> None:
@@ -87,4 +88,5 @@ def command(
         overwrite=overwrite,
         dry_run=dry_run,
         as_json=as_json,
+        controls=controls,
     )

@@ -40,13 +40,15 @@ class ClipValue:
     """What one metric says about one clip: a finite number, or why there is none.
 
     frames: the per-frame curve behind the value, in the metric's unit. notes: what a reader of the number must know
-    (frames at a cap, a constant picture).
+    (frames at a cap, a constant picture). chance: the value that the clip's things have where nothing matches them, for
+    metrics that match; of a wrong truth (shuffled pairing) it is the level of chance.
     """
 
     value: float | None
     undefined: str | None = None
     frames: tuple[float, ...] | None = None
     notes: tuple[str, ...] = ()
+    chance: float | None = None
 
     def __post_init__(self) -> None:
         if (self.value is None) == (self.undefined is None):

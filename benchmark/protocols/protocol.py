@@ -1,10 +1,10 @@
-"""Protocols as TOML: read, checked, and applied to one pair of videos."""
+"""Protocols as TOML: read, checked, and applied to one clip."""
 
 from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -15,10 +15,13 @@ import msgspec
 
 from ..canvas import Canvas, canvas_named
 from ..errors import UserError, unknown
-from ..metrics import ClipValue, MetricSpec, Parameter, metric_named
-from ..metrics.pair import check_pair, constant_note
+from ..metrics import ClipValue, MetricSpec, Need, Parameter, metric_named
+from ..metrics.extraction import Extraction, all_reads, all_weights, extractor_identity, unavailable
+from ..metrics.measure import ClipPart, extractor_of, measure
+from ..metrics.pair import constant_note
+from ..metrics.sample import Sample
 from ..store import content_key
-from ..video import Frames
+from ..video import DECODER
 
 
 class Measured(NamedTuple):
@@ -30,61 +33,102 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """Canvas and metrics. name and version are for people; `digest` is what decides whether two numbers compare."""
+    """Canvas, decoding and metrics; the canvas holds size, length and frame rate.
+
+    name and version are for people; `digest` is what decides whether two numbers compare.
+    """
 
     name: str
     version: int
     title: str
     summary: str
     canvas: Canvas
+    decode: str
     metrics: tuple[Measured, ...]
 
     @cached_property
     def digest(self) -> str:
-        """16 hex digits over name, version, canvas and every metric's id, version and parameters; not over prose."""
+        """16 hex digits over name, version, canvas, decoding and every metric's id, version and parameters; not over prose."""
         return content_key(
             {
                 "name": self.name,
                 "version": self.version,
                 "canvas": dataclasses.asdict(self.canvas),
+                "decode": self.decode,
                 "metrics": [[spec.id, spec.version, dict(parameters)] for spec, parameters in self.metrics],
             }
         )
 
     def score(
-        self, prediction: Frames, truth: Frames, *, label: str = "clip", only: Collection[str] | None = None
-    ) -> dict[str, ClipValue]:
-        """Every metric of one clip, by id, in the protocol's order; or those in `only`.
+        self, sample: Sample, extraction: Extraction, *, only: Collection[str] | None = None
+    ) -> Iterator[tuple[str, ClipValue | ClipPart]]:
+        """Every metric of one clip, by id, in the protocol's order; or those in `only`. One after the other, so that what
+        one of them breaks on does not cost the others.
 
-        prediction, truth: [frames, height, width, 3] uint8 RGB of one shape; any size, so that a caller who has fitted
-        both to the canvas and a notebook that has not can use it alike. Raises UserError (naming `label` and both shapes)
-        for anything else; nothing is resized, trimmed or converted.
+        Sizes are the caller's to check (`check_pair`): a caller who has fitted both videos to the canvas and a notebook
+        that has not can use it alike. Nothing is resized, trimmed or converted.
         """
-        check_pair(prediction, truth, label=label)
-        constant = constant_note(prediction)
-        values = {}
+        constant = constant_note(sample.prediction)
         for spec, parameters in self.metrics:
             if only is None or spec.id in only:
-                value = spec.load()(prediction, truth, **parameters)
-                values[spec.id] = dataclasses.replace(value, notes=(*value.notes, constant)) if constant else value
-        return values
+                value = measure(spec, parameters, sample, extraction)
+                if constant and isinstance(value, ClipValue):
+                    value = dataclasses.replace(value, notes=(*value.notes, constant))
+                yield spec.id, value
 
-    def score_keys(self, prediction_digest: str, truth_digest: str) -> dict[str, str]:
+    def unavailable(self) -> dict[str, str]:
+        """Metric id to the reason why it cannot be measured here: weights or a package that are not there."""
+        reasons = {spec.id: unavailable(extractor) for spec, _ in self.metrics if (extractor := extractor_of(spec)) is not None}
+        return {metric: reason for metric, reason in reasons.items() if reason is not None}
+
+    def weights(self) -> tuple[str, ...]:
+        """The ids of all weights that its metrics need."""
+        extractors = [extractor for spec, _ in self.metrics if (extractor := extractor_of(spec)) is not None]
+        return tuple(dict.fromkeys(name for extractor in extractors for name in all_weights(extractor)))
+
+    @property
+    def reads(self) -> frozenset[Need]:
+        """What its metrics read beside the prediction."""
+        return frozenset().union(*(_reads(spec) for spec, _ in self.metrics))
+
+    def score_keys(self, prediction_digest: str, identity: ClipIdentity) -> dict[str, str]:
         """Metric id to the key of its score for these pixels."""
-        return {spec.id: score_key(prediction_digest, truth_digest, spec, given) for spec, given in self.metrics}
+        return {spec.id: score_key(prediction_digest, identity, spec, given) for spec, given in self.metrics}
 
 
-def score_key(prediction_digest: str, truth_digest: str, metric: MetricSpec, parameters: Mapping[str, Parameter]) -> str:
-    """Key of one score: the pixels of both videos, the metric's id and version, its parameters. Nothing else."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipIdentity:
+    """What of a clip can decide a score: digests of its truth and of its inputs, and the key of the ego prior's cover."""
+
+    truth: str
+    inputs: str
+    cover: str
+
+
+def score_key(prediction_digest: str, clip: ClipIdentity, metric: MetricSpec, parameters: Mapping[str, Parameter]) -> str:
+    """Key of one score: the prediction's pixels, the metric with its version, parameters and extractor, and what of the
+    clip it reads. Nothing else."""
+    extractor, reads = extractor_of(metric), _reads(metric)
     return content_key(
         {
             "prediction": prediction_digest,
-            "truth": truth_digest,
+            "truth": clip.truth if Need.TRUTH in reads else "",
+            "inputs": clip.inputs if reads & {Need.EXO, Need.EGO_CAMERA, Need.COVER} else "",
+            "cover": clip.cover if Need.COVER in reads else "",
             "metric": metric.id,
             "version": metric.version,
             "parameters": dict(parameters),
+            "extractor": extractor_identity(extractor) if extractor else [],
         }
     )
+
+
+def _reads(metric: MetricSpec) -> frozenset[Need]:
+    extractor = extractor_of(metric)
+    if extractor is None:
+        return metric.needs
+    compared = {Need.TRUTH} if extractor.of == "pair" or metric.of == "set" else set()
+    return metric.needs | all_reads(extractor) | compared
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -96,6 +140,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     summary: str
     canvas: str
     metrics: dict[str, dict[str, Any]]
+    decode: str = DECODER
 
 
 def _shipped() -> dict[str, Any]:
@@ -139,6 +184,8 @@ def _parsed(data: bytes, label: str) -> Protocol:
             if key not in _File.__struct_fields__:
                 raise unknown("field", key, _File.__struct_fields__)
         file = msgspec.convert(raw, _File)
+        if file.decode != DECODER:
+            raise UserError(f"field 'decode' is {file.decode!r}, but this version decodes videos as {DECODER!r}")
         if not file.metrics:
             raise UserError("field 'metrics' is empty; name at least one, as in [metrics.psnr]")
         return Protocol(
@@ -147,6 +194,7 @@ def _parsed(data: bytes, label: str) -> Protocol:
             title=file.title,
             summary=" ".join(file.summary.split()),
             canvas=canvas_named(file.canvas),
+            decode=file.decode,
             metrics=tuple(_measured(name, given) for name, given in file.metrics.items()),
         )
     except msgspec.ValidationError as error:

@@ -12,9 +12,12 @@ import pytest
 import benchmark
 import benchmark.evaluation
 from benchmark.errors import UserError
+from benchmark.metrics.extraction import Extraction
+from benchmark.metrics.sample import OnlyRate, Sample
 from benchmark.protocols import load_protocol
 from benchmark.video import Video
 
+from ..pixels import PIXELS
 from .metrics.pictures import constant, noisy, textured
 
 
@@ -38,8 +41,9 @@ def test_an_unknown_name_of_the_package_is_an_attribute_error():
 def test_one_pair_gives_the_protocols_metrics():
     truth = textured()
     prediction = noisy(truth, 12)
-    found = benchmark.evaluate(prediction, truth, protocol="mini")
-    expected = load_protocol("mini").score(prediction, truth)
+    found = benchmark.evaluate(prediction, truth, protocol=PIXELS)
+    sample = Sample(prediction=prediction, truth=truth, readings=OnlyRate(fps=10))
+    expected = dict(PIXELS.score(sample, Extraction(None)))
     assert found.metrics == {name: value.value for name, value in expected.items()}
     assert found.clips["clip"] == expected
 
@@ -74,10 +78,10 @@ def test_a_metric_that_no_clip_has_is_none():
 def test_footage_off_the_protocols_canvas_is_said_to_be_so():
     small = textured(frames=17, height=64, width=64)
     right = textured(frames=17, height=128, width=128)
-    found = benchmark.evaluate({"small": small, "right": right}, {"small": small, "right": right}, protocol="mini")
+    found = benchmark.evaluate({"small": small, "right": right}, {"small": small, "right": right}, protocol=PIXELS)
     assert found.off_canvas == ("small",)
     assert "1 not on the protocol's canvas (17 frames of 128x128): not comparable" in str(found)
-    assert "canvas" not in str(benchmark.evaluate(right, right, protocol="mini"))
+    assert "canvas" not in str(benchmark.evaluate(right, right, protocol=PIXELS))
 
 
 def test_a_protocol_can_be_given_by_path_or_as_an_object(tmp_path):
@@ -108,6 +112,6 @@ def test_clips_without_a_partner_are_named_on_either_side():
 def test_the_inputs_are_not_changed():
     truth, prediction = textured(seed=1), textured(seed=2)
     before = truth.copy(), prediction.copy()
-    benchmark.evaluate(prediction, truth, protocol="mini")
+    benchmark.evaluate(prediction, truth, protocol=PIXELS)
     assert np.array_equal(before[0], truth)
     assert np.array_equal(before[1], prediction)

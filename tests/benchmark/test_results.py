@@ -60,7 +60,7 @@ def undefined(clip: int) -> ClipRecord:
 
 
 def summary(records, *, n: int, n_errors: int = 0) -> Results:
-    return summarise(records, n_errors=n_errors, header=header(n), protocol=RGB)
+    return summarise(records, failed=[f"failed {i}" for i in range(n_errors)], header=header(n), protocol=RGB)
 
 
 def test_a_metric_is_the_mean_over_clips_with_an_interval_around_it():
@@ -114,7 +114,7 @@ def test_clips_with_a_note_are_counted():
 
 
 def test_more_outcomes_than_clips_is_a_bug():
-    with pytest.raises(ValueError, match="2 records and 1 errors for a split of 2 clips"):
+    with pytest.raises(ValueError, match="2 records and 1 failed clips for a split of 2 clips"):
         summary([scored(0, 1.0), scored(1, 1.0)], n=2, n_errors=1)
 
 

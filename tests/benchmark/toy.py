@@ -15,19 +15,21 @@ from benchmark.canvas import MINI, Canvas
 from benchmark.clip import Clip, ClipInputs, Input
 from benchmark.datasets.dataset import ClipDigests, Problem, Progress
 from benchmark.job import Job, JobConfig, make_job
-from benchmark.protocols.protocol import Protocol, load_protocol
+from benchmark.protocols.protocol import Protocol
 from benchmark.registry import MethodSpec
 from benchmark.splits.manifest import Manifest, Row
 from benchmark.store import content_key
 from benchmark.video import Frames
+
+from ..pixels import PIXELS
 
 TINY = dataclasses.replace(MINI, name="tiny", ego_side=32, frames=3)
 """Small enough that a test of the runner spends its time in the runner."""
 
 
 def toy_protocol(canvas: Canvas = TINY) -> Protocol:
-    """The mini protocol's metrics on a tiny canvas."""
-    return dataclasses.replace(load_protocol("mini"), name="toy", canvas=canvas)
+    """The pixel metrics on a tiny canvas."""
+    return dataclasses.replace(PIXELS, name="toy", canvas=canvas)
 
 
 class ToyDataset:

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from benchmark.protocols import Protocol, load_protocol
+from benchmark.protocols import Protocol
 from benchmark.results import (
     ClipRecord,
     ClipScore,
@@ -22,7 +22,7 @@ from benchmark.results import (
     write_results,
 )
 
-MINI = load_protocol("mini")
+from ..pixels import PIXELS
 
 
 def make_run(
@@ -39,7 +39,7 @@ def make_run(
     run: str = "0123456789abcdef",
     split: str = "unseen",
     split_digest: str = "5p1it",
-    protocol: Protocol = MINI,
+    protocol: Protocol = PIXELS,
     seed: int = 0,
     version: str = "1",
     options: dict | None = None,
@@ -73,7 +73,8 @@ def make_run(
         protocol=ProtocolHeader(name=protocol.name, version=protocol.version, digest=protocol.digest),
     )
     folder = root / method / split / protocol.name / run
-    write_results(folder / "results.json", summarise(records, n_errors=errors, header=header, protocol=protocol))
+    failed = [f"failed {i}" for i in range(errors)]
+    write_results(folder / "results.json", summarise(records, failed=failed, header=header, protocol=protocol))
     write_records(folder / "scores.jsonl", records)
     return folder
 

@@ -34,7 +34,7 @@ def test_every_metric_of_a_run_is_a_line_that_holds_all_of_its_results(tmp_path)
     assert tuple(first) == COLUMNS
     assert [float(first[name]) for name in ("value", "low", "high")] == [psnr.mean, psnr.low, psnr.high]
     assert {name: first[name] for name in COLUMNS if name not in ("value", "low", "high", "protocol_digest")} == {
-        "method": "mine", "version": "1.2", "split": "unseen", "protocol": "mini", "metric": "psnr", "n": "21",
+        "method": "mine", "version": "1.2", "split": "unseen", "protocol": "pixels", "metric": "psnr", "n": "21",
         "n_expected": "24", "undefined": "1", "errors": "2", "privileged": "none", "control": "false", "static": "false",
         "partial": "false", "seed": "3", "split_digest": "5p1it", "metric_version": "1", "run": "0123456789abcdef", "options": "",
     }  # fmt: skip
@@ -62,7 +62,7 @@ def test_one_run_under_two_protocols_keeps_the_lines_of_both(tmp_path):
     merged(path, make_run(root, "a"))
     merged(path, make_run(root, "a", protocol=load_protocol("rgb")))
     assert [(line["protocol"], line["metric"]) for line in read_lines(path)] == [
-        ("mini", "psnr"), ("mini", "ssim"), ("mini", "psnr-y"), ("mini", "ssim-y"), ("rgb", "psnr"), ("rgb", "ssim"),
+        ("pixels", "psnr"), ("pixels", "ssim"), ("pixels", "psnr-y"), ("pixels", "ssim-y"), ("rgb", "psnr"), ("rgb", "ssim"),
     ]  # fmt: skip
 
 

@@ -38,7 +38,7 @@ def test_a_cell_is_the_mean_and_half_of_its_interval_in_the_metrics_decimals(tmp
     assert found.lines[0][1] == f"{psnr.mean:.2f}±{(psnr.high - psnr.low) / 2:.2f}"
     assert found.lines[0][2].startswith("0.2")
     assert len(found.lines[0][2].split("±")[0]) == 5
-    assert found.title == "sim unseen, 24 clips (5p1it) · mini@1"
+    assert found.title == "sim unseen, 24 clips (5p1it) · pixels@1"
 
 
 def test_the_best_method_comes_first_and_reference_rows_come_below(tmp_path):

@@ -26,7 +26,7 @@ def test_it_prints_a_table_and_fills_the_csv(tmp_path):
     make_run(tmp_path / "runs", "b", level=22)
     done = call(tmp_path / "runs", "--csv", tmp_path / "out" / "leaderboard.csv")
     assert done.exit_code == 0
-    assert done.stdout.startswith("sim unseen, 24 clips (5p1it) · mini@1")
+    assert done.stdout.startswith("sim unseen, 24 clips (5p1it) · pixels@1")
     assert len((tmp_path / "out" / "leaderboard.csv").read_text().splitlines()) == 9
 
 
@@ -34,7 +34,7 @@ def test_other_splits_get_tables_of_their_own(tmp_path):
     make_run(tmp_path, "a")
     make_run(tmp_path, "a", split="seen", split_digest="0ther")
     done = call(tmp_path)
-    assert done.stdout.count("· mini@1") == 2
+    assert done.stdout.count("· pixels@1") == 2
     assert done.stderr == ""
 
 
@@ -42,7 +42,7 @@ def test_tables_of_the_same_names_say_what_keeps_them_apart(tmp_path):
     make_run(tmp_path, "a")
     make_run(tmp_path, "b", split_digest="0ther")
     done = call(tmp_path)
-    assert done.stdout.count("· mini@1") == 2
+    assert done.stdout.count("· pixels@1") == 2
     assert done.stderr == "not in the table above: split digest differs (5p1it and 0ther)\n"
 
 

@@ -1,0 +1,173 @@
+"""Runs extractors and keeps what they find, by pixels × extractor: no video is looked at twice by the same network.
+
+Kept arrays are files below the cache, safe to delete, written atomically; one that cannot be read is made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import Undefined, UserError
+from ..files import atomic_file
+from ..store import content_key
+from ..video import Frames
+from .metric import Arrays, ExtractorSpec, Need
+from .sample import Sample
+
+
+class Extraction:
+    """Extractors that are loaded once, and the arrays that they found before.
+
+    folder: where arrays are kept, None to keep none. device: "cpu" or "cuda"; None takes CUDA where there is one.
+    """
+
+    def __init__(self, folder: Path | None, *, device: str | None = None) -> None:
+        self._folder = folder
+        self._device = device
+        self._loaded: dict[str, Callable[..., Arrays]] = {}
+
+    def prediction(self, spec: ExtractorSpec, sample: Sample) -> Arrays:
+        """What a video extractor finds in the sample's prediction."""
+        return self._of_video(spec, sample.prediction, sample.prediction_digest, sample)
+
+    def truth(self, spec: ExtractorSpec, sample: Sample) -> Arrays:
+        """What a video extractor finds in the sample's truth. Raises Undefined where there is none."""
+        return self._of_video(spec, sample.needed_truth, sample.truth_digest, sample)
+
+    def pair(self, spec: ExtractorSpec, sample: Sample) -> Arrays:
+        """What a pair extractor finds in prediction and truth. Raises Undefined where there is no truth."""
+        from . import EXTRACTORS
+
+        key = self._key(spec, sample, prediction=sample.prediction_digest, truth=sample.truth_digest)
+
+        def make() -> Arrays:
+            read = _read(spec, sample)
+            if spec.base is None:
+                return self._instance(spec)(sample.prediction, sample.needed_truth, **read)
+            base = EXTRACTORS[spec.base]
+            return self._instance(spec)(self.prediction(base, sample), self.truth(base, sample), **read)
+
+        return self._kept(spec, key, sample, make)
+
+    def _of_video(self, spec: ExtractorSpec, frames: Frames, digest: str, sample: Sample) -> Arrays:
+        key = self._key(spec, sample, video=digest)
+        return self._kept(spec, key, sample, lambda: self._instance(spec)(frames, **_read(spec, sample)))
+
+    def _key(self, spec: ExtractorSpec, sample: Sample, **digests: str) -> str:
+        read = {str(need): sample.readings.key(need) for need in sorted(all_reads(spec))}
+        return content_key({"extractor": extractor_identity(spec), "reads": read, **digests})
+
+    def _kept(self, spec: ExtractorSpec, key: str, sample: Sample, make: Callable[[], Arrays]) -> Arrays:
+        if key in sample.kept:
+            return sample.kept[key]
+        path = self._folder and self._folder / f"{spec.id}-{spec.version}" / key[:2] / f"{key}.npz"
+        arrays = read_arrays(path) if path else None
+        if arrays is None:
+            arrays = make()
+            if path:
+                write_arrays(path, arrays)
+        sample.kept[key] = arrays
+        return arrays
+
+    def _instance(self, spec: ExtractorSpec) -> Callable[..., Arrays]:
+        if spec.id not in self._loaded:
+            from ..weights import located
+
+            lacking = unavailable(spec)
+            if lacking is not None:
+                raise Undefined(lacking)
+            paths = {name: path for name in spec.weights if (path := located(name)) is not None}
+            self._loaded[spec.id] = spec.load()(paths, self._chosen_device())
+        return self._loaded[spec.id]
+
+    def _chosen_device(self) -> str:
+        if self._device is None:
+            import torch
+
+            # float32 as on a CPU: TF32 keeps ten bits of a mantissa
+            torch.backends.cuda.matmul.allow_tf32 = False
+            torch.backends.cudnn.allow_tf32 = False
+            torch.backends.cudnn.benchmark = False
+            self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        return self._device
+
+
+def extractor_identity(spec: ExtractorSpec) -> list[Any]:
+    """What decides an extractor's arrays beside pixels and readings: id, version, weights, and the same of its base."""
+    from . import EXTRACTORS
+
+    base = extractor_identity(EXTRACTORS[spec.base]) if spec.base else []
+    return [spec.id, spec.version, _weights_identity(spec.weights), base]
+
+
+def _weights_identity(names: Iterable[str]) -> list[str]:
+    from ..weights import identity
+
+    return [identity(name) for name in names]
+
+
+def all_weights(spec: ExtractorSpec) -> tuple[str, ...]:
+    """The weights that an extractor and its base need."""
+    from . import EXTRACTORS
+
+    return (*spec.weights, *(all_weights(EXTRACTORS[spec.base]) if spec.base else ()))
+
+
+def all_reads(spec: ExtractorSpec) -> frozenset[Need]:
+    """What an extractor and its base read beside frames."""
+    from . import EXTRACTORS
+
+    return spec.reads | spec.optional | (all_reads(EXTRACTORS[spec.base]) if spec.base else frozenset())
+
+
+def _read(spec: ExtractorSpec, sample: Sample) -> dict[str, Any]:
+    values = {str(need): sample.readings.read(need) for need in sorted(spec.reads)}
+    for need in sorted(spec.optional):
+        try:
+            values[str(need)] = sample.readings.read(need)
+        except Undefined:
+            values[str(need)] = None
+    return values
+
+
+def read_arrays(path: Path) -> Arrays | None:
+    """The arrays of a file that `write_arrays` made; None where there is none or it is damaged (it is then removed)."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+        return None
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Keep arrays in a compressed file, atomically."""
+
+    def write(aside: Path) -> None:
+        with aside.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+
+    atomic_file(path, write)
+
+
+def unavailable(spec: ExtractorSpec) -> str | None:
+    """Why an extractor cannot run here (weights, a package); None where it can."""
+    import importlib.util
+
+    from ..weights import missing
+
+    if spec.package is not None and importlib.util.find_spec(spec.package) is None:
+        return f"package {spec.package!r} is not installed (see 'egox-bench doctor')"
+    try:
+        return missing(all_weights(spec))
+    except UserError as error:
+        return str(error)
