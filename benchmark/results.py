@@ -127,7 +127,8 @@ class Aggregate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     low, high: null with a reason in `interval`, which also says where an interval is only indicative. n: clips with a
     number, from `takes` takes; noted: how many of them carry a note (frames at a cap, a constant picture).
-    chance: mean over clips of the level of chance, of metrics that match things. floor: of metrics of the whole set.
+    reason: why most of the undefined clips are. chance: mean over clips of the level of chance, where things are matched.
+    floor: of metrics of a whole set.
     n + undefined + errors is less than the run's n_expected where clips were not attempted.
     """
 
@@ -141,6 +142,7 @@ class Aggregate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     errors: int
     noted: int = 0
     interval: str | None = None
+    reason: str | None = None
     chance: float | None = None
     floor: FloorRecord | None = None
 
@@ -211,8 +213,11 @@ def summarise(
         own = (parts or {}).get(spec.id, {})
         scored = [(record, record.scores[spec.id]) for record in ordered if spec.id in record.scores]
         counted = {record.clip for record, _ in scored} | own.keys()
+        reasons = [_general(record.reason, record) for record in ordered if record.outcome == "undefined"]
+        reasons += [_general(score.undefined, record) for record, score in scored if score.value is None]
         counts = {
-            "undefined": sum(r.outcome == "undefined" for r in ordered) + sum(s.value is None for _, s in scored),
+            "undefined": len(reasons),
+            "reason": max(sorted(set(reasons)), key=reasons.count, default=None),
             "errors": len(set(failed) - counted - {r.clip for r in ordered if r.outcome == "undefined"}),
         }
         if spec.of == "set":
@@ -233,13 +238,17 @@ def summarise(
     )
 
 
+def _general(reason: str | None, record: ClipRecord) -> str:
+    return (reason or "").replace(record.clip, "<clip>")
+
+
 def _aggregate(
-    scored: Sequence[tuple[ClipRecord, ClipScore]], metric: str, version: int, *, seed_text: str, undefined: int, errors: int
+    scored: Sequence[tuple[ClipRecord, ClipScore]], metric: str, version: int, *, seed_text: str, **missing: Any
 ) -> Aggregate:
     from .stats import cluster_interval
 
     having = [(record, score) for record, score in scored if score.value is not None]
-    counts: dict[str, Any] = {"n": len(having), "undefined": undefined, "errors": errors}
+    counts: dict[str, Any] = {"n": len(having), **missing}
     if not having:
         return Aggregate(version=version, mean=None, low=None, high=None, takes=0, interval="no clip has a number", **counts)
     seed = int.from_bytes(hashlib.sha256(f"{seed_text} {metric}".encode()).digest()[:8])
@@ -264,14 +273,12 @@ def _of_set(
     parts: Mapping[str, Part],
     spec: MetricSpec,
     parameters: Mapping[str, Parameter],
-    *,
-    undefined: int,
-    errors: int,
+    **missing: Any,
 ) -> Aggregate:
     import numpy as np
 
     takes = [record.cluster for record in records if record.clip in parts]
-    counts: dict[str, Any] = {"n": len(takes), "takes": len(set(takes)), "undefined": undefined, "errors": errors}
+    counts: dict[str, Any] = {"n": len(takes), "takes": len(set(takes)), **missing}
     if not takes:
         return Aggregate(version=spec.version, mean=None, low=None, high=None, interval="no clip has a number", **counts)
     own = [parts[record.clip] for record in records if record.clip in parts]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.errors import UserError
-from benchmark.metrics import METRICS
+from benchmark.metrics import GROUPS, METRICS
 from benchmark.results import Results, read_results
 
 FILE = "results.json"
@@ -43,8 +43,8 @@ class Row:
 
     @property
     def metric_ids(self) -> tuple[str, ...]:
-        """The metrics in the order of columns: as the benchmark lists them, then those it does not know, by name."""
-        order = {name: place for place, name in enumerate(METRICS)}
+        """The metrics in the order of columns: by group as the benchmark lists them, then those it does not know, by name."""
+        order = {name: place for place, name in enumerate(sorted(METRICS, key=lambda name: GROUPS.index(METRICS[name].group)))}
         return tuple(sorted(self.results.metrics, key=lambda name: (order.get(name, len(order)), name)))
 
 

@@ -21,18 +21,21 @@ if TYPE_CHECKING:
 
 PRIVILEGED, CONTROL, STATIC, PARTIAL = "†", "‡", "§", "¶"
 SEPARATED, LEADING = "*", "°"
-ARROWS = {"up": "↑", "down": "↓"}
+ARROWS = {"up": "↑", "down": "↓", "truth": "≈"}
+FOOT = "scored"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
     """A table before it is drawn. lines: cells by row, the first `competing` of them are the comparison, the rest reference.
 
+    groups: the heading of each column, the same for neighbours that belong together; "" for those of the row itself.
     bold: (line, column) of separated bests. legend: what the marks mean and what a reader must know, one line each.
     """
 
     title: str
     columns: tuple[str, ...]
+    groups: tuple[str, ...]
     lines: tuple[tuple[str, ...], ...]
     competing: int
     bold: frozenset[tuple[int, int]]
@@ -69,7 +72,8 @@ def sheet_of(rows: Sequence[Row]) -> Sheet:
     split, protocol = ordered[0].results.split, ordered[0].results.protocol
     return Sheet(
         title=f"{split.dataset} {split.name}, {split.n} clips ({split.digest}) · {protocol.name}@{protocol.version}",
-        columns=("method", *(_heading(metric) for metric in metrics), "scored"),
+        columns=("method", *(_heading(metric) for metric in metrics), FOOT),
+        groups=("", *(_group(metric) for metric in metrics), ""),
         lines=tuple(lines),
         competing=sum(row.competes for row in ordered),
         bold=frozenset(bold),
@@ -77,44 +81,71 @@ def sheet_of(rows: Sequence[Row]) -> Sheet:
     )
 
 
-def rich_table(sheet: Sheet) -> Table:
-    """The sheet as a rich table, without its legend; separated bests are bold."""
+def blocks(sheet: Sheet) -> list[tuple[str, tuple[int, ...]]]:
+    """The sheet cut by its groups: heading and places of columns, the row's name in each, its count in the last."""
+    inner: list[tuple[str, list[int]]] = []
+    for place, group in enumerate(sheet.groups):
+        if group and inner and inner[-1][0] == group:
+            inner[-1][1].append(place)
+        elif group:
+            inner.append((group, [place]))
+    last = len(sheet.columns) - 1
+    return [(group, (0, *places, *((last,) if nr == len(inner) - 1 else ()))) for nr, (group, places) in enumerate(inner)]
+
+
+def rich_tables(sheet: Sheet) -> list[Table]:
+    """The sheet as rich tables, one a group, without its legend; separated bests are bold."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(
-        title=Text(sheet.title),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-    for index, column in enumerate(sheet.columns):
-        table.add_column(Text(column), justify="left" if index == 0 else "right", overflow="fold")
-    for place, line in enumerate(sheet.lines):
-        if place == sheet.competing and place > 0:
-            table.add_section()
-        table.add_row(*(Text(cell, style="bold" if (place, index) in sheet.bold else "") for index, cell in enumerate(line)))
-    return table
+    cut = blocks(sheet)
+    tables = []
+    for number, (heading, places) in enumerate(cut):
+        title = [sheet.title] if number == 0 else []
+        title += [heading] if len(cut) > 1 else []
+        table = Table(
+            title=Text("\n\n".join(title)), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0)
+        )
+        for place in places:
+            table.add_column(Text(sheet.columns[place]), justify="left" if place == 0 else "right", overflow="fold")
+        for row, line in enumerate(sheet.lines):
+            if row == sheet.competing and row > 0:
+                table.add_section()
+            table.add_row(*(Text(line[place], style="bold" if (row, place) in sheet.bold else "") for place in places))
+        tables.append(table)
+    return tables
 
 
 def plain_text(sheet: Sheet) -> str:
-    """The sheet as aligned text without colour, the same on every terminal; ends in a newline."""
-    widths = [max(len(line[index]) for line in (sheet.columns, *sheet.lines)) for index in range(len(sheet.columns))]
+    """The sheet as aligned text without colour, the same on every terminal, one block a group; ends in a newline."""
+    cut = blocks(sheet)
+    drawn = [sheet.title, ""]
+    for heading, places in cut:
+        drawn += [heading] if len(cut) > 1 else []
+        drawn += [*_aligned(sheet, places), ""]
+    return "\n".join([*drawn, *sheet.legend]).rstrip() + "\n"
+
+
+def _aligned(sheet: Sheet, places: Sequence[int]) -> list[str]:
+    widths = {place: max(len(line[place]) for line in (sheet.columns, *sheet.lines)) for place in places}
 
     def aligned(line: Sequence[str]) -> str:
-        first, *rest = line
-        cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(rest, widths[1:]))]
+        first, *rest = places
+        cells = [line[first].ljust(widths[first]), *(line[place].rjust(widths[place]) for place in rest)]
         return "  ".join(cells).rstrip()
 
-    rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
-    drawn = [sheet.title, "", aligned(sheet.columns), rule]
-    for place, line in enumerate(sheet.lines):
-        if place == sheet.competing and place > 0:
+    rule = "─" * (sum(widths.values()) + 2 * (len(widths) - 1))
+    drawn = [aligned(sheet.columns), rule]
+    for row, line in enumerate(sheet.lines):
+        if row == sheet.competing and row > 0:
             drawn.append(rule)
         drawn.append(aligned(line))
-    return "\n".join([*drawn, "", *sheet.legend]).rstrip() + "\n"
+    return drawn
+
+
+def _group(metric: str) -> str:
+    return METRICS[metric].group if metric in METRICS else "other"
 
 
 def _rank(row: Row) -> tuple[bool, float, str, str]:
@@ -190,8 +221,50 @@ def _legend(rows: Sequence[Row], labels: Sequence[str], best: Mapping[str, Best]
         lines.append(f"{STATIC}  always a still video")
     if any(row.results.partial for row in rows):
         lines.append(f"{PARTIAL}  partial: not every clip of the split was attempted; no leaderboard row")
+    if any(metric in METRICS and METRICS[metric].direction == "truth" for row in rows for metric in row.metric_ids):
+        lines.append(f"{ARROWS['truth']}  best where nearest to the truth's own value: neither end is good in itself")
     for label, row in zip(labels, rows):
         lines += _counts(label, row)
+    return [*lines, *_reasons(rows), *_chance(rows, labels), *_floors(rows, labels)]
+
+
+def _reasons(rows: Sequence[Row]) -> list[str]:
+    """Why columns have no number in any row: one line a reason."""
+    why: dict[str, list[str]] = {}
+    for metric in rows[0].metric_ids:
+        values = [row.results.metrics[metric] for row in rows]
+        if all(value.mean is None for value in values):
+            reasons = sorted({reason for value in values if (reason := value.reason or value.interval)})
+            why.setdefault("; ".join(reasons), []).append(METRICS[metric].title if metric in METRICS else metric)
+    return [f"{', '.join(titles)} undefined: {reason}" for reason, titles in why.items()]
+
+
+def _chance(rows: Sequence[Row], labels: Sequence[str]) -> list[str]:
+    """Where chance lies on metrics that match things: of rows that were given another clip's truth."""
+    lines = []
+    for label, row in zip(labels, rows):
+        if row.results.method.privileged == "other_truth":
+            levels = [
+                f"{METRICS[metric].title} {value.chance:.{METRICS[metric].decimals}f}"
+                for metric in row.metric_ids
+                if metric in METRICS and (value := row.results.metrics[metric]).chance is not None
+            ]
+            lines += [f"{label}: all pairs of things, matched or not: {', '.join(levels)}"] if levels else []
+    return lines
+
+
+def _floors(rows: Sequence[Row], labels: Sequence[str]) -> list[str]:
+    """How far real clips are from other real clips, and each row at the same number of clips."""
+    lines = []
+    for metric in rows[0].metric_ids:
+        floors = [(label, floor) for label, row in zip(labels, rows) if (floor := row.results.metrics[metric].floor) is not None]
+        if floors and metric in METRICS:
+            spec, floor = METRICS[metric], floors[0][1]
+            own = ", ".join(f"{label} {found.prediction:.{spec.decimals}f}" for label, found in floors)
+            lines.append(
+                f"{spec.title} floor: real clips from other real clips {floor.real:.{spec.decimals}f} at N = {floor.n};"
+                f" at the same N, against other clips: {own}"
+            )
     return lines
 
 

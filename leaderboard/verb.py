@@ -66,7 +66,7 @@ def keep_texts(rows: Sequence[Row]) -> None:
 def show(rows: Sequence[Row]) -> None:
     """Print one table a split and protocol to stdout; says on stderr what keeps tables of the same names apart."""
     from .rows import differences, grouped
-    from .table import plain_text, rich_table, sheet_of
+    from .table import plain_text, rich_tables, sheet_of
 
     groups = grouped(rows)
     for place, group in enumerate(groups):
@@ -77,7 +77,8 @@ def show(rows: Sequence[Row]) -> None:
             from rich.console import Console
 
             console = Console()
-            console.print(rich_table(sheet))
+            for table in rich_tables(sheet):
+                console.print(table, "")
             console.print("\n" + "\n".join(sheet.legend), markup=False, highlight=False)
         else:
             print(plain_text(sheet), end="")

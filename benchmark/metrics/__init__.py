@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from ..errors import unknown
 from . import catalogue_pixels
-from .metric import Arrays, ClipValue, ExtractorSpec, Floor, MetricSpec, Need, Parameter, SetValue
+from .metric import GROUPS, Arrays, ClipValue, ExtractorSpec, Floor, MetricSpec, Need, Parameter, SetValue
 
 METRICS: Mapping[str, MetricSpec] = MappingProxyType({spec.id: spec for spec in catalogue_pixels.METRICS})
 EXTRACTORS: Mapping[str, ExtractorSpec] = MappingProxyType({})
@@ -25,6 +25,7 @@ def metric_named(name: str) -> MetricSpec:
 
 __all__ = [
     "EXTRACTORS",
+    "GROUPS",
     "METRICS",
     "Arrays",
     "ClipValue",

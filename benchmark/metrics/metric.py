@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ..errors import UserError, unknown
 
@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Parameter = float | int | str | bool
+
+Group = Literal["image", "objects", "video", "seen and imagined", "pose"]
+"""What a metric is about."""
+
+GROUPS: tuple[Group, ...] = get_args(Group)
+"""In the order of tables."""
 
 
 Arrays = Mapping[str, "NDArray"]
@@ -141,6 +147,7 @@ class MetricSpec:
     It may raise `Undefined(reason)`. defaults: every parameter with its value where a protocol names none.
     decimals: how tables round. version: raised by any change that can move a value; part of every score's key.
     direction "truth": better the nearer to the truth's own value; neither end is good in itself.
+    group: under which heading tables show it.
     """
 
     id: str
@@ -155,6 +162,7 @@ class MetricSpec:
     needs: frozenset[Need]
     of: Literal["clip", "set"] = "clip"
     extractor: str | None = None
+    group: Group = "image"
     defaults: Mapping[str, Parameter] = field(default_factory=lambda: MappingProxyType({}))
 
     def load(self) -> Callable[..., Any]:
