@@ -1,0 +1,92 @@
+"""Learned perceptual distance between two pictures (Zhang et al. 2018), of a trunk's features, whole and by region.
+
+At each layer the features are scaled to unit length along channels, and the squared difference is weighted by the layer's
+linear head: a map. A frame's distance is the sum over layers of the maps' means. A region's is the same with weighted means:
+the weight of a position is the share of the region in the part of the frame that the position stands for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...errors import Undefined
+from ...video import Frames
+from ..metric import Arrays
+from .network import finite, pictures
+
+Trunk = Callable[[Tensor], Sequence[Tensor]]
+"""[N, 3, height, width] in -1..1 to the features [N, channels, h, w] of every layer."""
+
+_EPSILON = 1e-10
+_PIXELS_AT_ONCE = 2**17
+
+
+class PerceptualDistance:
+    """ "frame" [T] float64, and "seen" and "imagined" [T] where a cover is given: NaN where a frame has no such pixel.
+
+    heads: the weight [channels] of every channel of each layer. least: shortest side that leaves every layer a position.
+    """
+
+    def __init__(self, trunk: Trunk, heads: Sequence[Tensor], *, network: str, least: int, device: str) -> None:
+        self._trunk = trunk
+        self._heads = [head.reshape(1, -1, 1, 1) for head in heads]
+        self._network = network
+        self._least = least
+        self._device = device
+
+    def __call__(self, prediction: Frames, truth: Frames, *, cover: NDArray[np.bool_] | None = None) -> Arrays:
+        """prediction, truth: [T, height, width, 3] uint8 RGB of one shape, seen at their own size; cover: [T, height, width].
+
+        Raises Undefined for frames that are too small.
+        """
+        height, width = truth.shape[1:3]
+        if min(height, width) < self._least:
+            raise Undefined(f"frames of {width}x{height} are smaller than the {self._least}x{self._least} of {self._network}")
+        at_once = max(1, _PIXELS_AT_ONCE // (height * width))
+        parts: list[dict[str, NDArray]] = []
+        for start in range(0, len(truth), at_once):
+            part = slice(start, start + at_once)
+            with torch.inference_mode():
+                maps = [self._map(*features) for features in self._features(prediction[part], truth[part])]
+            parts.append(_by_region(maps, None if cover is None else cover[part]))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _features(self, prediction: Frames, truth: Frames) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Of each layer: the prediction's features, the truth's, and the head. Both videos go through in one batch."""
+        images = pictures(np.concatenate([prediction, truth]), self._device) / 127.5 - 1
+        layers = self._trunk(images.contiguous(memory_format=torch.channels_last))
+        halves = [layer.chunk(2) for layer in layers]
+        return [(ours, theirs, head) for (ours, theirs), head in zip(halves, self._heads)]
+
+    def _map(self, ours: Tensor, theirs: Tensor, head: Tensor) -> NDArray[np.float64]:
+        difference = (_of_unit_length(ours) - _of_unit_length(theirs)).square_()
+        return finite((difference * head).sum(dim=1), network=self._network).astype(np.float64)
+
+
+def _of_unit_length(features: Tensor) -> Tensor:
+    # added to the length as in the reference; under the root it would move the values of black patches
+    return features / (features.square().sum(dim=1, keepdim=True).sqrt() + _EPSILON)
+
+
+def _by_region(maps: Sequence[NDArray[np.float64]], cover: NDArray[np.bool_] | None) -> dict[str, NDArray[np.float64]]:
+    everything = [np.ones(found.shape) for found in maps]
+    found = {"frame": _weighted(maps, everything)}
+    if cover is None:
+        return found
+    for name, region in (("seen", cover), ("imagined", ~cover)):
+        shares = torch.from_numpy(np.ascontiguousarray(region, dtype=np.float64))[:, None]
+        weights = [F.interpolate(shares, m.shape[1:], mode="area")[:, 0].numpy() for m in maps]
+        found[name] = _weighted(maps, weights)
+    return found
+
+
+def _weighted(maps: Sequence[NDArray[np.float64]], weights: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Sum over layers of weighted means over positions, [frames]; NaN where all weights are 0."""
+    with np.errstate(invalid="ignore"):
+        return np.sum([(m * w).sum(axis=(1, 2)) / w.sum(axis=(1, 2)) for m, w in zip(maps, weights)], axis=0)
