@@ -19,6 +19,7 @@ import typer
 from ..errors import UserError
 from . import (
     check,
+    compare,
     data_audit,
     data_build,
     data_import,
@@ -33,6 +34,9 @@ from . import (
     store_gc,
     store_size,
     store_why,
+    weights_fetch,
+    weights_list,
+    weights_verify,
 )
 
 VERBS = "egox_bench.verbs"
@@ -53,6 +57,7 @@ def build() -> typer.Typer:
     app.command("run")(run.command)
     app.command("generate")(generate.command)
     app.command("score")(score.command)
+    app.command("compare")(compare.command)
     app.command("check")(check.command)
     app.add_typer(list_things.app, name="list", help="Methods, splits, protocols and metrics that are there.")
     data = typer.Typer(no_args_is_help=True)
@@ -66,6 +71,10 @@ def build() -> typer.Typer:
     for name, module in (("size", store_size), ("gc", store_gc), ("why", store_why)):
         store.command(name)(module.command)
     app.add_typer(store, name="store", help="What runs and caches hold, what can go, and what a key is made of.")
+    weights = typer.Typer(no_args_is_help=True)
+    for name, module in (("list", weights_list), ("fetch", weights_fetch), ("verify", weights_verify)):
+        weights.command(name)(module.command)
+    app.add_typer(weights, name="weights", help="Weights of networks that metrics use: what is here, get it, check it.")
     app.command("doctor")(doctor.command)
     for point in sorted(entry_points(group=VERBS), key=lambda p: p.name):
         app.command(point.name)(point.load())

@@ -43,13 +43,14 @@ def convert(path: Path, into: Path, *, form: Literal["numpy-pickle", "torch"], n
     checkpoint that holds one under "state_dict". name: what errors call the file. Raises UserError for one
     that is not of this form or that asks for more than arrays.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     arrays = _numpy_pickle(path, name) if form == "numpy-pickle" else _state_dict(path, name)
     if not arrays:
         raise UserError(f"{name}: holds no arrays")
+    plain = {key: _plain(array, f"{name}: {key}") for key, array in arrays.items()}
     # With "format" as PyTorch writes it, transformers accepts the file too; one entry only, since several have no fixed order.
-    save_file({key: _plain(array, f"{name}: {key}") for key, array in sorted(arrays.items())}, into, {"format": "pt"})
+    into.write_bytes(save(plain, {"format": "pt"}))
 
 
 def _plain(array: NDArray, label: str) -> NDArray:

@@ -17,6 +17,10 @@ MEGA = 1_000_000
 CONNECT_S, SILENCE_S = 10, 60
 
 
+class Unreachable(UserError):
+    """A server cannot be reached or does not give what it should; another way to the same bytes may do."""
+
+
 def session() -> requests.Session:
     """A session that trusts what pip is told to trust (PIP_CERT), else what requests trusts."""
     import os
@@ -32,7 +36,7 @@ def session() -> requests.Session:
 def download(opened: requests.Session, url: str, part: Path, *, what: str, most: int | None, task: Task) -> None:
     """Bring all of `url` into the file `part`, going on from what it holds already.
 
-    most: refuse to take more bytes than these. Raises UserError (never naming the address, which may hold a password).
+    most: refuse to take more bytes than these. Raises Unreachable (never naming the address, which may hold a password).
     """
     import requests
 
@@ -43,7 +47,7 @@ def download(opened: requests.Session, url: str, part: Path, *, what: str, most:
             answered = isinstance(error, requests.HTTPError)
             if answered or attempt == ATTEMPTS:
                 kept = "; what has arrived is kept, the same command goes on from there" if part.exists() else ""
-                raise UserError(f"{what} cannot be downloaded: {reason(error)}{kept}") from error
+                raise Unreachable(f"{what} cannot be downloaded: {reason(error)}{kept}") from error
     raise AssertionError("the last attempt returns or raises")
 
 

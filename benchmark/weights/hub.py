@@ -8,9 +8,9 @@ from pathlib import Path
 from ..errors import UserError
 from .convert import convert
 from .manifest import Hub
-from .record import NAME as RECORD
 
-CONFIGURATION = ("*.json",)
+CONFIGURATION = ("config.json", "preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json")
+"""The first must be there; the others where the model has them. Fixed, so that a model is the same files everywhere."""
 TENSORS, PICKLE = "model.safetensors", "pytorch_model.bin"
 
 
@@ -49,12 +49,11 @@ def take_model(folder: Path, into: Path) -> None:
 
     Raises UserError where the configuration or the weights are missing.
     """
-    if not (folder / "config.json").is_file():
-        raise UserError(f"{folder}: no config.json: a model's folder was expected")
-    for pattern in CONFIGURATION:
-        for path in sorted(folder.glob(pattern)):
-            if path.name != RECORD:
-                shutil.copyfile(path, into / path.name)
+    if not (folder / CONFIGURATION[0]).is_file():
+        raise UserError(f"{folder}: no {CONFIGURATION[0]}: a model's folder was expected")
+    for name in CONFIGURATION:
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, into / name)
     if (folder / TENSORS).is_file():
         shutil.copyfile(folder / TENSORS, into / TENSORS)
     elif (folder / PICKLE).is_file():

@@ -61,7 +61,7 @@ class WeightsSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     converted_sha256: str | None = None
 
     @property
-    def free(self) -> bool:
+    def open(self) -> bool:
         """Small, openly licensed, and on the package index: what may be fetched without being asked for by name."""
         return not (self.gated or self.non_commercial) and any(isinstance(source, Package) for source in self.sources)
 

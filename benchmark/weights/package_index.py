@@ -7,8 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from ..errors import UserError
-from .download import reason
+from .download import Unreachable, reason
 from .manifest import Package
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def index_url() -> str | None:
 
 
 def archive_url(source: Package, opened: requests.Session) -> str:
-    """The address of the archive. Raises UserError where the index cannot be reached or does not have it."""
+    """The address of the archive. Raises Unreachable where the index cannot be reached or does not have it."""
     import requests
     from pypi_simple import NoSuchProjectError, PyPISimple, UnsupportedContentTypeError, UnsupportedRepoVersionError
 
@@ -39,12 +38,12 @@ def archive_url(source: Package, opened: requests.Session) -> str:
     try:
         page = index.get_project_page(source.distribution, timeout=30)
     except NoSuchProjectError:
-        raise UserError(f"the package index has no {source.distribution}; name another index, e.g. by {SETTINGS[0]}") from None
+        raise Unreachable(f"the package index has no {source.distribution}; name another index, e.g. by {SETTINGS[0]}") from None
     except requests.RequestException as error:
-        raise UserError(f"the package index cannot be asked for {what}: {reason(error)}") from error
+        raise Unreachable(f"the package index cannot be asked for {what}: {reason(error)}") from error
     except (UnsupportedContentTypeError, UnsupportedRepoVersionError) as error:
-        raise UserError(f"what answers for {what} is no package index; see {', '.join(SETTINGS)}") from error
+        raise Unreachable(f"what answers for {what} is no package index; see {', '.join(SETTINGS)}") from error
     for package in page.packages:
         if package.filename == source.archive:
             return package.url
-    raise UserError(f"the package index has no file {source.archive} of {what}; name another index, e.g. by {SETTINGS[0]}")
+    raise Unreachable(f"the package index has no file {source.archive} of {what}; name another index, e.g. by {SETTINGS[0]}")

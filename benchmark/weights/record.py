@@ -32,14 +32,15 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 def read_record(folder: Path) -> Record | None:
     """The record in a folder; None where there is none. Raises UserError for one that cannot be read."""
     path = folder / NAME
+    again = f"run 'egox-bench weights fetch {folder.name}' to get the weights again"
     try:
         record = msgspec.json.decode(path.read_bytes(), type=Record)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.MsgspecError) as error:
-        raise UserError(f"{path}: damaged ({error}); delete {folder}, then fetch the weights again") from error
+        raise UserError(f"{path}: damaged ({error}); {again}") from error
     if not record.files or any(Path(name).name != name for name in record.files):
-        raise UserError(f"{path}: names no files of its own folder; delete {folder}, then fetch the weights again")
+        raise UserError(f"{path}: damaged (names no files of its folder); {again}")
     return record
 
 

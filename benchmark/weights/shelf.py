@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import filelock
 
@@ -22,8 +21,6 @@ from .obtain import FILE, Progress, Work, obtain, quiet
 from .record import Record, read_record, write_record
 
 IDENTITY_DIGITS = 16
-
-State = Literal["here", "missing", "damaged"]
 
 
 def weights_root() -> Path:
@@ -87,23 +84,6 @@ class Shelf:
     def _damaged(self, name: str, path: Path, why: str) -> UserError:
         return UserError(f"{path}: damaged ({why}); run 'egox-bench weights fetch {name}' to get it again")
 
-    def state(self, name: str) -> State:
-        """What is there, every byte checked."""
-        try:
-            return "here" if self.located(name) is not None else "missing"
-        except UserError:
-            return "damaged"
-
-    def glance(self, name: str) -> State:
-        """What seems to be there: by its files, without reading them."""
-        try:
-            record = read_record(self.root / name)
-        except UserError:
-            return "damaged"
-        if record is None:
-            return "missing"
-        return "here" if all((self.root / name / file).is_file() for file in record.files) else "damaged"
-
     def missing(self, names: Iterable[str]) -> str | None:
         """Why a metric cannot be computed: which weights are not there and what to run; None where all are there.
 
@@ -155,7 +135,7 @@ class Shelf:
         reasons: dict[str, str] = {}
         for name in names:
             try:
-                if self.spec(name).free:
+                if self.spec(name).open:
                     self.fetch(name, progress=progress)
                 elif (why := self.missing([name])) is not None:
                     reasons[name] = why
@@ -167,14 +147,14 @@ class Shelf:
 
     def _get(self, spec: WeightsSpec, given: Path | None, progress: Progress) -> None:
         folder, staging = self.root / spec.id, self.root / f".{spec.id}.part"
-        known = read_record(folder)
+        known = None
+        with contextlib.suppress(UserError):  # a damaged record is one that is not there
+            known = read_record(folder)
         failed: list[str] = []
         for source in spec.sources:
             shutil.rmtree(staging, ignore_errors=True)
             staging.mkdir()
-            work = Work(
-                spec=spec, downloads=self.root, staging=staging, offline=self.offline, known=known, progress=progress
-            )  # fmt: skip
+            work = Work(spec=spec, downloads=self.root, staging=staging, offline=self.offline, known=known, progress=progress)
             try:
                 origin = obtain(work, source, given)
                 record = Record(id=spec.id, source=dict(origin), files={p.name: sha256_of(p) for p in sorted(staging.iterdir())})
