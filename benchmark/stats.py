@@ -7,7 +7,7 @@ independent would make every interval too narrow. All of it is seeded and gives 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +22,8 @@ FEW_TAKES = 10
 EXACT_TAKES = 16
 """Up to here every flip of signs is tried (65,536 of them); above, FLIPS seeded ones."""
 FLIPS = 20_000
+ALPHA, POWER = 0.05, 0.8
+"""Level of a comparison's tests, and the chance of reaching it that `detectable_difference` asks for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +77,8 @@ class Comparison:
     difference: mean over takes of the takes' mean A - B, with its interval; difference_clips: mean over clips.
     p: two-sided, from flipping the sign of whole takes; smallest_p: what no data of this many takes can go below.
     effect: mean / sd of the takes' differences (None where they do not vary). win_rate: share of clips where A is better,
-    ties half. note: why an interval is missing or only indicative, or why no p below 0.05 can come.
+    ties half. detectable: see `detectable_difference`. note: why an interval is missing or only indicative, or why no p below
+    0.05 can come.
     """
 
     clips: int
@@ -88,6 +91,7 @@ class Comparison:
     smallest_p: float
     effect: float | None
     win_rate: float
+    detectable: float | None
     note: str | None
 
 
@@ -96,13 +100,19 @@ def compare(
     b: Mapping[str, float],
     clusters: Mapping[str, Hashable],
     *,
-    direction: Literal["up", "down"],
+    direction: Literal["up", "down", "truth"],
     seed: int,
+    truth: Mapping[str, float] | None = None,
 ) -> Comparison:
     """Paired comparison of two methods' values by clip; `clusters` gives each clip's take.
 
-    Raises ValueError where no clip is in both.
+    Direction "truth" compares how far either value is from the truth's own, |value - truth|, where lower is better; `truth`
+    has that value for each clip. Raises ValueError where no clip is in all, and where "truth" comes without truth.
     """
+    if direction == "truth":
+        if truth is None:
+            raise ValueError("direction 'truth' needs the truth's own values")
+        a, b = distance_from_truth(a, truth), distance_from_truth(b, truth)
     shared = sorted(a.keys() & b.keys())
     if not shared:
         raise ValueError("no clip has a number from both methods")
@@ -110,12 +120,12 @@ def compare(
     sums, counts = _by_cluster(differences, [clusters[clip] for clip in shared])
     by_take = sums / counts
     takes = len(by_take)
-    smallest = 2.0 ** (1 - takes) if takes <= EXACT_TAKES else 1 / (1 + FLIPS)
+    smallest = smallest_p(takes)
     spread = float(by_take.std(ddof=1)) if takes > 1 else 0.0
     interval = cluster_interval(by_take.tolist(), range(takes), seed=seed)
     better = differences if direction == "up" else -differences
     note = interval.note
-    if smallest >= 0.05:
+    if smallest >= ALPHA:
         note = f"{takes} take{'s' if takes > 1 else ''}: no p below {smallest:g} is possible"
     return Comparison(
         clips=len(shared),
@@ -128,8 +138,72 @@ def compare(
         smallest_p=smallest,
         effect=interval.mean / spread if spread > 0 else None,
         win_rate=float(np.mean((better > 0) + 0.5 * (better == 0))),
+        detectable=detectable_difference(spread / math.sqrt(takes), takes) if smallest < ALPHA else None,
         note=note,
     )
+
+
+def distance_from_truth(values: Mapping[str, float], truth: Mapping[str, float]) -> dict[str, float]:
+    """|value - truth's own value| of the clips that have both."""
+    return {clip: abs(value - truth[clip]) for clip, value in values.items() if clip in truth}
+
+
+def smallest_p(takes: int) -> float:
+    """What `sign_flip_p` cannot go below with so many takes."""
+    return 2.0 ** (1 - takes) if takes <= EXACT_TAKES else 1 / (1 + FLIPS)
+
+
+def detectable_difference(standard_error: float, takes: int) -> float | None:
+    """The smallest true difference that a t test over so many takes would show with power 0.8 at level 0.05 (one test alone).
+
+    In the unit of the metric; approximate: (t(0.975) + t(0.8)) standard errors with takes - 1 degrees of freedom. None where
+    one take gives no standard error.
+    """
+    if takes < 2:
+        return None
+    return float((stats.t.ppf(1 - ALPHA / 2, takes - 1) + stats.t.ppf(POWER, takes - 1)) * standard_error)
+
+
+def jackknife_error(left_out: Sequence[float] | NDArray[np.float64]) -> float:
+    """Standard error of a statistic from its values with one of n groups left out: sqrt((n - 1)/n sum (x_i - mean)^2)."""
+    values = _finite(left_out)
+    return float(np.sqrt((len(values) - 1) * values.var()))
+
+
+def jackknife_interval(value: float, left_out: Sequence[float] | NDArray[np.float64], *, takes: int) -> Interval:
+    """value ± t(0.975) jackknife errors, from the statistic with one take (or group of takes) left out each time.
+
+    Fewer than three takes give no interval.
+    """
+    if takes < 3:
+        note = f"{takes} take{'s' if takes > 1 else ''}: no interval over takes"
+        return Interval(mean=value, low=None, high=None, clusters=takes, note=note)
+    reach = float(stats.t.ppf((1 + LEVEL) / 2, len(left_out) - 1)) * jackknife_error(left_out)
+    return Interval(mean=value, low=value - reach, high=value + reach, clusters=takes, note=_indicative(takes))
+
+
+def t_p(value: float, standard_error: float, *, degrees: int) -> float | None:
+    """Two-sided p of "the true value is zero"; 1 for exactly zero, None where a value other than zero has no error."""
+    if value == 0:
+        return 1.0
+    return float(2 * stats.t.sf(abs(value) / standard_error, degrees)) if standard_error > 0 else None
+
+
+def tie_groups(ranked: Sequence[int], separated: Collection[frozenset[int]]) -> list[tuple[int, ...]]:
+    """The largest sets of methods of which no two are separated, best first: those that share a letter in a table.
+
+    ranked: methods as numbers, best first. separated: pairs that a test tells apart. A method may be in several groups: not
+    being told apart does not carry on from one pair to the next.
+    """
+    groups: list[frozenset[int]] = [frozenset(ranked)] if ranked else []
+    for pair in sorted(separated, key=lambda pair: sorted(ranked.index(member) for member in pair)):
+        split = [group - {member} for group in groups if pair <= group for member in pair]
+        groups = [group for group in groups if not pair <= group]
+        for group in sorted(split, key=len, reverse=True):
+            if not any(group <= other for other in groups):
+                groups.append(group)
+    ordered = [tuple(member for member in ranked if member in group) for group in groups]
+    return sorted(ordered, key=lambda group: [ranked.index(member) for member in group])
 
 
 def sign_flip_p(differences: Sequence[float] | NDArray[np.float64], *, seed: int) -> float:

@@ -1,0 +1,161 @@
+"""Runs that are to be compared: found, read, checked to be comparable, and gathered where they differ in seed only.
+
+Reading needs no array library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import UserError
+from .results import ClipRecord, Results, read_records, read_results
+
+RESULTS, RECORDS = "results.json", "scores.jsonl"
+TRUTH_METHOD = "oracle"
+"""The method whose videos are the truth: its values are the truth's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run: its folder, its results and its clips' scores."""
+
+    folder: Path
+    results: Results
+    records: tuple[ClipRecord, ...]
+
+    def values(self, metric: str) -> dict[str, float]:
+        """The metric's value of every clip that has one."""
+        scores = ((record.clip, record.scores.get(metric)) for record in self.records)
+        return {clip: score.value for clip, score in scores if score is not None and score.value is not None}
+
+    @property
+    def takes(self) -> dict[str, str]:
+        """The take of every clip."""
+        return {record.clip: record.cluster for record in self.records}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """One method with its options. runs: its repeats, which differ in seed only; one at least."""
+
+    label: str
+    runs: tuple[Run, ...]
+
+
+def read_run(folder: Path) -> Run:
+    """The run in a folder. Raises UserError naming the file where one is missing or damaged."""
+    return Run(folder=folder, results=read_results(folder / RESULTS), records=tuple(read_records(folder / RECORDS)))
+
+
+def find_runs(paths: Iterable[Path]) -> list[Run]:
+    """The runs of these folders: a run's own folder, or one that is searched for runs.
+
+    A run that is named twice is there twice; a search adds only what is not there yet. Raises UserError where a path is no
+    folder or holds no run.
+    """
+    folders: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            raise UserError(f"{path}: no such folder; give a run's folder, or one that holds runs")
+        if (path / RESULTS).is_file():
+            folders.append(path.resolve())
+            continue
+        found = [file.parent.resolve() for file in sorted(path.rglob(RESULTS))]
+        if not found:
+            raise UserError(f"{path}: holds no {RESULTS}; score something first ('egox-bench run --method ego-prior')")
+        folders += [folder for folder in found if folder not in folders]
+    return [read_run(folder) for folder in folders]
+
+
+def check_comparable(runs: Sequence[Run]) -> None:
+    """Raise UserError unless all runs are complete and measured on the same clips in the same way; says which differ how."""
+    for run in runs:
+        if run.results.partial:
+            raise UserError(
+                f"{_name(run)} is partial: not every clip of the split was attempted, and a comparison of different clips"
+                " says nothing; finish it without --limit and --clips"
+            )
+    for run in runs[1:]:
+        ours, theirs = _terms(runs[0]), _terms(run)
+        differ = [
+            f"{term} differs ({ours.get(term, 'none')} and {theirs.get(term, 'none')})"
+            for term in {**ours, **theirs}
+            if ours.get(term) != theirs.get(term)
+        ]
+        if differ:
+            raise UserError(
+                f"{_name(runs[0])} and {_name(run)} do not compare: {', '.join(differ)};"
+                " score both on one split under one protocol with this version"
+            )
+
+
+def _terms(run: Run) -> dict[str, str]:
+    split, protocol = run.results.split, run.results.protocol
+    return {
+        "split": f"{split.dataset}/{split.name}",
+        "split digest": split.digest,
+        "number of clips": str(split.n),
+        "protocol": f"{protocol.name}@{protocol.version}",
+        "protocol digest": protocol.digest,
+        **{f"version of metric {name}": str(metric.version) for name, metric in run.results.metrics.items()},
+    }
+
+
+def gathered(runs: Sequence[Run]) -> list[Contender]:
+    """Contenders in order of first appearance: runs of equal method, version, code and options with different seeds are one.
+
+    A run whose seed a contender has already is a contender of its own, so that a run can be compared with itself.
+    """
+    groups: list[list[Run]] = []
+    for run in runs:
+        for group in groups:
+            if run.results.method == group[0].results.method and run.results.seed not in {r.results.seed for r in group}:
+                group.append(run)
+                break
+        else:
+            groups.append([run])
+    return [Contender(label=label, runs=tuple(group)) for label, group in zip(_labels(groups), groups)]
+
+
+def truth_run(runs: Sequence[Run]) -> Run | None:
+    """A complete run of the truth itself on the same clips under the same protocol: among the runs, or beside them on disk.
+
+    Beside means <out>/oracle/<split>/<protocol>/<key>, where a run is in <out>/<method>/<split>/<protocol>/<key>.
+    """
+    if not runs:
+        return None
+    for run in runs:
+        if run.results.method.id == TRUTH_METHOD:
+            return run
+    wanted = (runs[0].results.split.digest, runs[0].results.protocol.digest)
+    for run in runs:
+        protocol = run.folder.resolve().parent
+        beside = protocol.parents[2] / TRUTH_METHOD / protocol.parent.name / protocol.name if len(protocol.parents) > 2 else None
+        for file in sorted(beside.glob(f"*/{RESULTS}")) if beside is not None else ():
+            results = read_results(file)
+            if (results.split.digest, results.protocol.digest) == wanted and not results.partial:
+                return read_run(file.parent)
+    return None
+
+
+def _labels(groups: Sequence[Sequence[Run]]) -> list[str]:
+    """A name for each: the method's id, and whatever tells it from others of the same method."""
+    labels = []
+    for group in groups:
+        method = group[0].results.method
+        same = [other[0].results.method for other in groups if other[0].results.method.id == method.id]
+        parts = [method.id]
+        if len({other.version for other in same}) > 1:
+            parts.append(method.version)
+        for key, value in sorted(method.options.items()):
+            if any(other.options.get(key) != value for other in same):
+                parts.append(f"{key}={value}")
+        labels.append(" ".join(parts))
+    labels = [f"{a} [{g[0].folder.name[:8]}]" if labels.count(a) > 1 else a for a, g in zip(labels, groups)]
+    return [f"{a} #{labels[:i].count(a) + 1}" if labels.count(a) > 1 else a for i, a in enumerate(labels)]
+
+
+def _name(run: Run) -> str:
+    return f"{run.results.method.id} ({run.folder.name})"
