@@ -148,13 +148,14 @@ def _group(metric: str) -> str:
     return METRICS[metric].group if metric in METRICS else "other"
 
 
-def _rank(row: Row) -> tuple[bool, float, str, str]:
+def _rank(row: Row) -> tuple[bool, bool, float, str, str]:
     place = float("inf")
     for metric in row.metric_ids[:1]:
         mean = row.results.metrics[metric].mean
         if mean is not None:
             place = -mean if metric in METRICS and METRICS[metric].direction == "up" else mean
-    return (not row.competes, place, row.results.method.id, row.run)
+    method = row.results.method
+    return (not row.competes, method.control or method.privileged != "none", place, row.results.method.id, row.run)
 
 
 def _heading(metric: str) -> str:

@@ -116,17 +116,21 @@ def protocols(as_json: o.AsJson = False) -> None:
 
 @app.command("metrics")
 def metrics(as_json: o.AsJson = False) -> None:
-    """Metrics: unit, direction, version, definition."""
-    from ..metrics import METRICS
+    """Metrics: what each is about, unit, direction, weights ('egox-bench weights list'), definition."""
+    from ..metrics import EXTRACTORS, METRICS, weights_of
 
+    better = {"up": "higher", "down": "lower", "truth": "nearer to the truth's"}
     rows = [
         {
             "id": metric.id,
             "version": metric.version,
+            "about": metric.group,
             "unit": metric.unit,
-            "better": "higher" if metric.direction == "up" else "lower",
+            "better": better[metric.direction],
+            "weights": ", ".join(weights_of(EXTRACTORS[metric.extractor])) if metric.extractor else "",
             "what": metric.summary,
+            "definition": metric.definition,
         }
         for metric in METRICS.values()
     ]
-    _show(rows, as_json=as_json)
+    _show(rows, as_json=as_json, leave_out=("definition",))

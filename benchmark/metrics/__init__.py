@@ -16,6 +16,11 @@ METRICS: Mapping[str, MetricSpec] = MappingProxyType({spec.id: spec for spec in 
 EXTRACTORS: Mapping[str, ExtractorSpec] = MappingProxyType({})
 
 
+def weights_of(extractor: ExtractorSpec) -> tuple[str, ...]:
+    """The ids of the weights that an extractor and its base need."""
+    return (*extractor.weights, *(weights_of(EXTRACTORS[extractor.base]) if extractor.base else ()))
+
+
 def metric_named(name: str) -> MetricSpec:
     """The metric of this id. Raises UserError with the nearest one."""
     if name not in METRICS:
@@ -36,4 +41,5 @@ __all__ = [
     "Parameter",
     "SetValue",
     "metric_named",
+    "weights_of",
 ]

@@ -112,13 +112,6 @@ def _weights_identity(names: Iterable[str]) -> list[str]:
     return [identity(name) for name in names]
 
 
-def all_weights(spec: ExtractorSpec) -> tuple[str, ...]:
-    """The weights that an extractor and its base need."""
-    from . import EXTRACTORS
-
-    return (*spec.weights, *(all_weights(EXTRACTORS[spec.base]) if spec.base else ()))
-
-
 def all_reads(spec: ExtractorSpec) -> frozenset[Need]:
     """What an extractor and its base read beside frames."""
     from . import EXTRACTORS
@@ -164,10 +157,11 @@ def unavailable(spec: ExtractorSpec) -> str | None:
     import importlib.util
 
     from ..weights import missing
+    from . import weights_of
 
     if spec.package is not None and importlib.util.find_spec(spec.package) is None:
         return f"package {spec.package!r} is not installed (see 'egox-bench doctor')"
     try:
-        return missing(all_weights(spec))
+        return missing(weights_of(spec))
     except UserError as error:
         return str(error)

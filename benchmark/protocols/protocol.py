@@ -15,8 +15,8 @@ import msgspec
 
 from ..canvas import Canvas, canvas_named
 from ..errors import UserError, unknown
-from ..metrics import ClipValue, MetricSpec, Need, Parameter, metric_named
-from ..metrics.extraction import Extraction, all_reads, all_weights, extractor_identity, unavailable
+from ..metrics import ClipValue, MetricSpec, Need, Parameter, metric_named, weights_of
+from ..metrics.extraction import Extraction, all_reads, extractor_identity, unavailable
 from ..metrics.measure import ClipPart, extractor_of, measure
 from ..metrics.pair import constant_note
 from ..metrics.sample import Sample
@@ -84,7 +84,7 @@ class Protocol:
     def weights(self) -> tuple[str, ...]:
         """The ids of all weights that its metrics need."""
         extractors = [extractor for spec, _ in self.metrics if (extractor := extractor_of(spec)) is not None]
-        return tuple(dict.fromkeys(name for extractor in extractors for name in all_weights(extractor)))
+        return tuple(dict.fromkeys(name for extractor in extractors for name in weights_of(extractor)))
 
     @property
     def reads(self) -> frozenset[Need]:

@@ -88,7 +88,7 @@ def test_rows_that_saw_truth_controls_and_partial_runs_are_never_best_and_carry_
     make_run(tmp_path, "shuffled", level=41, control=True)
     make_run(tmp_path, "limited", level=42, attempted=3)
     found = sheet(tmp_path)
-    assert [cells[0] for cells in found.lines] == ["fairer", "fair", "oracle †", "limited ¶", "shuffled ‡", "first †§"]
+    assert [cells[0] for cells in found.lines] == ["fairer", "fair", "limited ¶", "oracle †", "shuffled ‡", "first †§"]
     assert [cells[1][-1] in "*°" for cells in found.lines] == [True, False, False, False, False, False]
     assert legend(found, "†") == ["†  sees truth while it generates (first_frame, truth): outside the comparison"]
     assert legend(found, "‡")
