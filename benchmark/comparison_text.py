@@ -28,11 +28,12 @@ def drawn(comparison: Comparison, *, terminal: bool) -> str:
 
     console = Console(width=None if terminal else WIDE, force_terminal=terminal, color_system="auto" if terminal else None)
     with console.capture() as captured:
-        console.print(title(comparison), markup=False, highlight=False)
-        console.print()
-        console.print(_standings_table(comparison))
-        for table in _pair_tables(comparison):
+        parts: list[tuple[str, Table]] = [(title(comparison), _standings_table(comparison)), *_pair_tables(comparison)]
+        for heading, table in parts:
+            console.print(heading, markup=False, highlight=False)
+            console.print()
             console.print(table)
+            console.print()
         for line in legend(comparison):
             console.print(line, markup=False, highlight=False)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
@@ -45,12 +46,12 @@ def title(comparison: Comparison) -> str:
     return f"{split.dataset} {split.name}, {split.n} clips ({split.digest}) · {protocol.name}@{protocol.version}"
 
 
-def _table(heading: str, columns: tuple[str, ...]) -> Table:
+def _table(columns: tuple[str, ...]) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(heading), title_justify="left", title_style="", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for index, column in enumerate(columns):
         table.add_column(Text(column), justify="left" if index == 0 else "right", overflow="fold")
     return table
@@ -60,7 +61,7 @@ def _standings_table(comparison: Comparison) -> Table:
     """One line a metric: contenders share a letter where no test tells them apart."""
     from rich.text import Text
 
-    table = _table("Values; contenders that share a letter are not told apart", ("", *(c.label for c in comparison.contenders)))
+    table = _table(("", *(contender.label for contender in comparison.contenders)))
     for metric, standings in comparison.standings.items():
         by_place = {standing.place: standing for standing in standings}
         cells = [_standing_cell(by_place[place], metric) for place in range(len(comparison.contenders))]
@@ -80,20 +81,20 @@ def _standing_cell(standing: Standing, metric: str) -> str:
     return " ".join([*parts, standing.group]).strip()
 
 
-def _pair_tables(comparison: Comparison) -> list[Table]:
+def _pair_tables(comparison: Comparison) -> list[tuple[str, Table]]:
     from rich.text import Text
 
-    columns = ("", "difference", "95 % interval", "p", "p Holm", "effect", "wins", "would show", "clips/takes", "better")
+    columns = ("", "difference", "95 % interval", "p", "p Holm", "effect", "wins", "would show", "clips/takes", "ahead")
     pairs: dict[tuple[int, int], list[Difference]] = {}
     for one in comparison.differences:
         pairs.setdefault((one.a, one.b), []).append(one)
     tables = []
     for (a, b), found in pairs.items():
-        table = _table(f"\n{comparison.contenders[a].label} − {comparison.contenders[b].label}", columns)
+        table = _table(columns)
         for one in found:
             style = "bold" if one.separated else ""
             table.add_row(*(Text(cell, style=style) for cell in _difference_cells(one, comparison)))
-        tables.append(table)
+        tables.append((f"{comparison.contenders[a].label} − {comparison.contenders[b].label}", table))
     return tables
 
 
@@ -122,7 +123,8 @@ def _difference_cells(one: Difference, comparison: Comparison) -> tuple[str, ...
 def legend(comparison: Comparison) -> list[str]:
     """What the columns mean, and what a reader must know of these runs."""
     lines = [
-        f"{SEPARATED}  p below {ALPHA:g} after Holm's correction for {comparison.tests} tests (all pairs, all metrics)",
+        "letters: methods that share one are not told apart",
+        f"{SEPARATED}  ahead with p below {ALPHA:g} after Holm's correction for {comparison.tests} tests (pairs times metrics)",
         "p: whole takes swapped at random (FVD: t test on takes left out); interval: takes resampled (FVD, KVD: takes left out)",
         "effect: mean / sd of the takes' differences; wins: share of clips where the first is better, ties half",
         "would show: the smallest difference that so many takes show with power 0.8 in one test at level 0.05",

@@ -62,7 +62,8 @@ class SetDistance:
         interval = jackknife_interval(value, self.without_each_take(kernels, members), takes=len(members))
         floor = self._floor(kernels, members)
         if floor is None:
-            notes = (*notes, f"no floor: halves of {n} clips from {len(members)} takes have fewer than {MINIMUM} clips")
+            from_takes = f"{len(members)} take{'s' if len(members) > 1 else ''}"
+            notes = (*notes, f"no floor: halves of {n} clips from {from_takes} have fewer than {MINIMUM} clips")
         if self.describe is not None:
             notes = (*notes, self.describe(kernels))
         return SetValue(value=value, n=n, low=interval.low, high=interval.high, interval=interval.note, floor=floor, notes=notes)

@@ -6,7 +6,19 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from benchmark.stats import FLIPS, cluster_interval, compare, holm, sign_flip_p
+from benchmark.stats import (
+    FLIPS,
+    cluster_interval,
+    compare,
+    detectable_difference,
+    holm,
+    jackknife_error,
+    jackknife_interval,
+    sign_flip_p,
+    smallest_p,
+    t_p,
+    tie_groups,
+)
 
 
 def clustered(*, takes: int, clips: int, between: float, within: float, seed: int) -> tuple[list[float], list[int]]:
@@ -192,3 +204,77 @@ def test_too_few_takes_to_reach_five_percent_are_said():
 def test_methods_without_a_shared_clip_are_refused():
     with pytest.raises(ValueError, match="no clip has a number from both"):
         compare({"1": 1.0}, {"2": 1.0}, {"1": "x", "2": "x"}, direction="up", seed=0)
+
+
+def test_where_the_truth_is_the_goal_the_nearer_one_wins_from_either_side():
+    truth = {"1": 0.95, "2": 0.90}
+    still, real = {"1": 1.0, "2": 1.0}, {"1": 0.94, "2": 0.92}
+    found = compare(still, real, {"1": "x", "2": "y"}, direction="truth", truth=truth, seed=0)
+    assert found.difference == pytest.approx((0.05 + 0.10) / 2 - (0.01 + 0.02) / 2)
+    assert found.win_rate == 0.0
+    with pytest.raises(ValueError, match="truth's own values"):
+        compare(still, real, {"1": "x", "2": "y"}, direction="truth", seed=0)
+
+
+def test_clips_whose_truth_has_no_value_do_not_count_where_the_truth_is_the_goal():
+    found = compare({"1": 1.0, "2": 5.0}, {"1": 0.0, "2": 0.0}, {"1": "x", "2": "y"}, direction="truth", truth={"1": 1.0}, seed=0)
+    assert (found.clips, found.difference) == (1, -1.0)
+
+
+def test_a_detectable_difference_is_found_about_as_often_as_promised():
+    takes, sd = 14, 2.0
+    wanted = detectable_difference(sd / np.sqrt(takes), takes)
+    assert wanted is not None
+    generator = np.random.default_rng(11)
+    shown = np.mean([sign_flip_p(generator.normal(wanted, sd, takes), seed=0) < 0.05 for _ in range(150)])
+    assert 0.7 < shown < 0.9
+    assert detectable_difference(sd / np.sqrt(4 * takes), 4 * takes) < 0.52 * wanted  # type: ignore[operator]
+
+
+def test_too_few_takes_could_show_no_difference_at_all():
+    assert detectable_difference(0.1, 1) is None
+    assert smallest_p(5) == 0.0625
+    values = {str(i): float(i) for i in range(5)}
+    assert compare(values, dict.fromkeys(values, 0.0), {c: c for c in values}, direction="up", seed=0).detectable is None
+    assert compare(values_by_clip(0.3), values_by_clip(0, seed=1), TAKES, direction="up", seed=0).detectable is not None
+
+
+def test_the_jackknife_of_a_mean_is_its_textbook_error():
+    values = np.random.default_rng(12).normal(3, 2, 15)
+    left_out = [np.delete(values, i).mean() for i in range(15)]
+    error = values.std(ddof=1) / np.sqrt(15)
+    assert jackknife_error(left_out) == pytest.approx(error, rel=1e-12)
+    found = jackknife_interval(values.mean(), left_out, takes=15)
+    expected = scipy_stats.t.interval(0.95, 14, loc=values.mean(), scale=error)
+    assert (found.low, found.high) == pytest.approx(expected, rel=1e-12)
+    assert found.note is None
+
+
+def test_a_difference_of_exactly_zero_has_p_one_and_one_without_error_none():
+    assert t_p(0.0, 0.0, degrees=5) == 1.0
+    assert t_p(1.0, 0.0, degrees=5) is None
+    assert t_p(-2.0, 1.0, degrees=9) == pytest.approx(2 * scipy_stats.t.cdf(-2.0, 9), rel=1e-12)
+
+
+def pairs(*named: tuple[int, int]) -> set[frozenset[int]]:
+    return {frozenset(pair) for pair in named}
+
+
+@pytest.mark.parametrize(
+    ("separated", "groups"),
+    [
+        (pairs(), [(0, 1, 2, 3)]),
+        (pairs((0, 3)), [(0, 1, 2), (1, 2, 3)]),
+        (pairs((0, 1), (0, 2), (0, 3)), [(0,), (1, 2, 3)]),
+        (pairs((0, 2), (0, 3), (1, 3)), [(0, 1), (1, 2), (2, 3)]),
+        (pairs((1, 2)), [(0, 1, 3), (0, 2, 3)]),
+        (pairs((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)), [(0,), (1,), (2,), (3,)]),
+    ],
+)
+def test_tie_groups_are_the_largest_sets_that_hold_no_separated_pair(separated, groups):
+    assert tie_groups([0, 1, 2, 3], separated) == groups
+
+
+def test_tie_groups_follow_the_ranking():
+    assert tie_groups([2, 0, 1], pairs((2, 1))) == [(2, 0), (0, 1)]
+    assert tie_groups([], set()) == []
