@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     import requests
 
 ATTEMPTS = 3
-CHUNK = 1 << 18
+CHUNK = 1 << 16
+"""At most this much of what has arrived is lost when a connection breaks."""
 MEGA = 1_000_000
 CONNECT_S, SILENCE_S = 10, 60
 

@@ -156,6 +156,8 @@ def _from_fetched(work: Work, given: Path, record: Record) -> Mapping[str, str]:
     if record.id != work.spec.id:
         raise UserError(f"{given}: holds the weights {record.id}, not {work.spec.id}")
     for name, expected in record.files.items():
+        if not (given / name).is_file():
+            raise UserError(f"{given / name}: missing, though the record beside it names it")
         shutil.copyfile(given / name, work.staging / name)
         if (found := sha256_of(work.staging / name)) != expected:
             raise _other_bytes(f"{given / name}", found, expected)

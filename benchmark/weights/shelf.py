@@ -108,17 +108,17 @@ class Shelf:
         """Get the weights unless they are there and whole; what `located` then returns.
 
         given: a file or folder that was brought here by other means, taken instead of the network; checked the same way.
-        Several processes may fetch at once: one works, the others wait for it. A kill leaves the old state or the new one.
-        Raises UserError (nothing of the old state is lost) and StorageError.
+        Several processes may fetch at once: one works, the others wait for it. A kill leaves the old state, the new one or
+        nothing, never a mixture. Raises UserError (what was there is still there) and StorageError.
         """
         spec = self.spec(name)
+        if given is None and (there := self._whole(name)) is not None:  # without a lock: the folder may be read-only
+            return there
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(self.root / f".{name}.lock"):
-                if given is None:
-                    with contextlib.suppress(UserError):  # damaged: get it again
-                        if (there := self.located(name)) is not None:
-                            return there
+                if given is None and (there := self._whole(name)) is not None:  # another process has fetched meanwhile
+                    return there
                 self._get(spec, given, progress)
         except OSError as error:
             text = f"{self.root}: weights cannot be kept ({reason_of(error)}); free the disk or choose another folder"
@@ -127,10 +127,16 @@ class Shelf:
         assert path is not None
         return path
 
+    def _whole(self, name: str) -> Path | None:
+        try:
+            return self.located(name)
+        except UserError:  # damaged: as good as missing
+            return None
+
     def fetch_open(self, names: Iterable[str], *, progress: Progress = quiet) -> dict[str, str]:
         """Fetch what is missing, small, openly licensed and on the package index; leave all else as it is.
 
-        Returns why, by id, for weights that are not there afterwards. Raises StorageError only.
+        Returns why, by id, for weights that are not there afterwards; never raises for a network, index or disk.
         """
         reasons: dict[str, str] = {}
         for name in names:
@@ -139,8 +145,6 @@ class Shelf:
                     self.fetch(name, progress=progress)
                 elif (why := self.missing([name])) is not None:
                     reasons[name] = why
-            except StorageError:
-                raise
             except UserError as error:
                 reasons[name] = str(error)
         return reasons
