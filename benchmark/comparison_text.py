@@ -7,6 +7,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from .comparison import Comparison, Difference, Standing
+from .contenders import Contender
 from .metrics import METRICS
 from .stats import ALPHA
 
@@ -17,7 +18,7 @@ COLUMNS = (
     "metric", "a", "b", "difference", "low", "high", "p", "p_holm", "effect", "win_rate", "detectable", "clips", "takes",
     "ahead", "separated", "undefined", "notes",
 )  # fmt: skip
-SEPARATED = "*"
+SEPARATED, OUTSIDE = "*", "†"
 WIDE = 200
 """Columns of plain text, where there is no terminal to fit: nothing is folded."""
 
@@ -61,7 +62,7 @@ def _standings_table(comparison: Comparison) -> Table:
     """One line a metric: contenders share a letter where no test tells them apart."""
     from rich.text import Text
 
-    table = _table(("", *(contender.label for contender in comparison.contenders)))
+    table = _table(("", *(_marked(contender) for contender in comparison.contenders)))
     for metric, standings in comparison.standings.items():
         by_place = {standing.place: standing for standing in standings}
         cells = [_standing_cell(by_place[place], metric) for place in range(len(comparison.contenders))]
@@ -92,9 +93,10 @@ def _pair_tables(comparison: Comparison) -> list[tuple[str, Table]]:
     for (a, b), found in pairs.items():
         table = _table(columns)
         for one in found:
-            style = "bold" if one.separated else ""
+            fair = one.ahead is not None and not comparison.contenders[one.ahead].outside
+            style = "bold" if one.separated and fair else ""
             table.add_row(*(Text(cell, style=style) for cell in _difference_cells(one, comparison)))
-        tables.append((f"{comparison.contenders[a].label} − {comparison.contenders[b].label}", table))
+        tables.append((f"{_marked(comparison.contenders[a])} − {_marked(comparison.contenders[b])}", table))
     return tables
 
 
@@ -104,7 +106,7 @@ def _difference_cells(one: Difference, comparison: Comparison) -> tuple[str, ...
         return (_heading(one.metric), "undefined", *("",) * 7, "")
     decimals = spec.decimals + 1
     interval = "–" if one.low is None or one.high is None else f"{one.low:+.{decimals}f} … {one.high:+.{decimals}f}"
-    name = "–" if one.ahead is None else comparison.contenders[one.ahead].label
+    name = "–" if one.ahead is None else _marked(comparison.contenders[one.ahead])
     distances = one.ahead is not None and spec.direction == "truth"
     return (
         f"{_heading(one.metric)}{' (distance)' if distances else ''}",
@@ -129,6 +131,7 @@ def legend(comparison: Comparison) -> list[str]:
         "effect: mean / sd of the takes' differences; wins: share of clips where the first is better, ties half",
         "would show: the smallest difference that so many takes show with power 0.8 in one test at level 0.05",
     ]
+    lines += [f"{OUTSIDE}  {c.label}: {', '.join(c.outside)}; no competitor" for c in comparison.contenders if c.outside]
     once = [contender.label for contender in comparison.contenders if len(contender.runs) == 1]
     if once:
         lines.append(f"{', '.join(once)}: one seed, seed variance unmeasured")
@@ -156,6 +159,7 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
             {
                 "label": contender.label,
                 "method": contender.runs[0].results.method.id,
+                "outside": list(contender.outside),
                 "seeds": [run.results.seed for run in contender.runs],
                 "runs": [str(run.folder) for run in contender.runs],
             }
@@ -198,6 +202,10 @@ def _cell(value: Any) -> str:
     if isinstance(value, tuple):
         return "; ".join(value)
     return repr(value) if isinstance(value, float) else str(value)
+
+
+def _marked(contender: Contender) -> str:
+    return f"{contender.label} {OUTSIDE}" if contender.outside else contender.label
 
 
 def _heading(metric: str) -> str:

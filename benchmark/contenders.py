@@ -43,6 +43,17 @@ class Contender:
     label: str
     runs: tuple[Run, ...]
 
+    @property
+    def outside(self) -> tuple[str, ...]:
+        """Why it is no fair competitor and never shown as a winner; empty for one that is."""
+        method = self.runs[0].results.method
+        reasons = (
+            (method.privileged != "none", f"sees truth while it generates ({method.privileged})"),
+            (method.control, "control"),
+            (method.static, "always a still video"),
+        )
+        return tuple(reason for holds, reason in reasons if holds)
+
 
 def read_run(folder: Path) -> Run:
     """The run in a folder. Raises UserError naming the file where one is missing or damaged."""

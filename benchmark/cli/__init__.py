@@ -18,6 +18,7 @@ import typer
 
 from ..errors import UserError
 from . import (
+    calibrate,
     check,
     compare,
     data_audit,
@@ -58,6 +59,7 @@ def build() -> typer.Typer:
     app.command("generate")(generate.command)
     app.command("score")(score.command)
     app.command("compare")(compare.command)
+    app.command("calibrate")(calibrate.command)
     app.command("check")(check.command)
     app.add_typer(list_things.app, name="list", help="Methods, splits, protocols and metrics that are there.")
     data = typer.Typer(no_args_is_help=True)

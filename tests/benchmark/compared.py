@@ -53,6 +53,7 @@ def make_run(
     split: str = "unseen",
     protocol_digest: str = "pr0t0",
     privileged: str = "none",
+    static: bool = False,
 ) -> Path:
     """Write a run; values and vectors (prediction, truth): metric id to clip id to what it has. Returns its folder."""
     vectors = vectors or {}
@@ -75,7 +76,7 @@ def make_run(
     results = Results(
         schema=SCHEMA,
         method=MethodHeader(
-            id=method, version="1", source="s", options=options or {}, privileged=privileged, control=False, static=False
+            id=method, version="1", source="s", options=options or {}, privileged=privileged, control=False, static=static
         ),
         seed=seed,
         split=SplitHeader(name=split, dataset="sim", digest=split_digest, n=len(CLIPS)),

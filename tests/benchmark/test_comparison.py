@@ -286,3 +286,19 @@ def test_pairs_do_not_depend_on_who_else_is_compared(tmp_path):
     assert [(one.difference, one.low, one.high, one.p) for one in kept] == [
         (one.difference, one.low, one.high, one.p) for one in two
     ]
+
+
+def test_a_still_video_and_one_that_saw_truth_are_named_as_no_competitors_and_never_bold(tmp_path, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    make_run(tmp_path, "fair", {"psnr": levels(20, seed=1)})
+    make_run(tmp_path, "still", {"psnr": levels(25, seed=2)}, static=True)
+    make_run(tmp_path, "told", {"psnr": levels(30, seed=3)}, privileged="first_frame")
+    found = compare_runs([tmp_path])
+    assert all(one.separated for one in found.differences)
+    text = comparison_text.drawn(found, terminal=False)
+    assert "†  still: always a still video; no competitor" in text
+    assert "†  told: sees truth while it generates (first_frame); no competitor" in text
+    assert "fair − still †" in text
+    assert comparison_text.drawn(found, terminal=True).count("\x1b[1mPSNR") == 0
+    make_run(tmp_path, "better", {"psnr": levels(23, seed=4)})
+    assert comparison_text.drawn(compare_runs([tmp_path]), terminal=True).count("\x1b[1mPSNR") == 1
