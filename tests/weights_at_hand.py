@@ -17,5 +17,5 @@ def need_weights(*names: str) -> dict[str, Path]:
     shelf = Shelf(root=ROOT)
     reasons = shelf.fetch_open(names)
     if reasons:
-        pytest.skip("; ".join(f"{name}: {why}" for name, why in reasons.items()))
+        pytest.skip("; ".join(reasons))
     return {name: path for name in names if (path := shelf.located(name)) is not None}

@@ -39,6 +39,6 @@ def fetch(name: str, *, progress: Progress = quiet) -> Path:
     return Shelf().fetch(name, progress=progress)
 
 
-def fetch_open(names: Iterable[str], *, progress: Progress = quiet) -> dict[str, str]:
+def fetch_open(names: Iterable[str], *, progress: Progress = quiet) -> tuple[str, ...]:
     """See `Shelf.fetch_open`."""
     return Shelf().fetch_open(names, progress=progress)

@@ -90,7 +90,7 @@ class Shelf:
         Raises UserError where some are damaged.
         """
         absent = [name for name in names if self.located(name) is None]
-        return f"weights missing, run 'egox-bench weights fetch {' '.join(absent)}'" if absent else None
+        return _missing(absent) if absent else None
 
     def identity(self, name: str) -> str:
         """16 hex digits that stand for the bytes that are loaded: pinned, or recorded at the first fetch.
@@ -101,7 +101,7 @@ class Shelf:
         record = None if pinned else read_record(self.root / name)
         digest = pinned or (record.digest if record else None)
         if digest is None:
-            raise UserError(f"{name}: {self.missing([name])}")
+            raise UserError(f"{name}: {_missing([name])}")
         return digest[:IDENTITY_DIGITS]
 
     def fetch(self, name: str, *, given: Path | None = None, progress: Progress = quiet) -> Path:
@@ -133,21 +133,22 @@ class Shelf:
         except UserError:  # damaged: as good as missing
             return None
 
-    def fetch_open(self, names: Iterable[str], *, progress: Progress = quiet) -> dict[str, str]:
+    def fetch_open(self, names: Iterable[str], *, progress: Progress = quiet) -> tuple[str, ...]:
         """Fetch what is missing, small, openly licensed and on the package index; leave all else as it is.
 
-        Returns why, by id, for weights that are not there afterwards; never raises for a network, index or disk.
+        Returns the reasons why some are not there afterwards, a sentence each; never raises for a network, index or disk.
         """
-        reasons: dict[str, str] = {}
+        reasons: list[str] = []
+        absent: list[str] = []
         for name in names:
             try:
                 if self.spec(name).open:
                     self.fetch(name, progress=progress)
-                elif (why := self.missing([name])) is not None:
-                    reasons[name] = why
+                elif self.located(name) is None:
+                    absent.append(name)
             except UserError as error:
-                reasons[name] = str(error)
-        return reasons
+                reasons.append(str(error))
+        return (*reasons, _missing(absent)) if absent else tuple(reasons)
 
     def _get(self, spec: WeightsSpec, given: Path | None, progress: Progress) -> None:
         folder, staging = self.root / spec.id, self.root / f".{spec.id}.part"
@@ -171,6 +172,10 @@ class Shelf:
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
         raise UserError("; ".join(failed))
+
+
+def _missing(names: Iterable[str]) -> str:
+    return f"weights missing, run 'egox-bench weights fetch {' '.join(names)}'"
 
 
 def _check(spec: WeightsSpec, record: Record, known: Record | None) -> None:

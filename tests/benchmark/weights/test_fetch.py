@@ -189,20 +189,20 @@ def test_the_environment_can_forbid_the_network(monkeypatch, name):
 
 
 def test_fetching_what_is_open_never_raises_for_a_network_that_is_not_there(tmp_path, index):
-    reasons = shelf_at(tmp_path, offline=True).fetch_open(["tiny"])
-    assert "this is offline" in reasons["tiny"]
-    assert shelf_at(tmp_path).fetch_open(["tiny"]) == {}
+    (reason,) = shelf_at(tmp_path, offline=True).fetch_open(["tiny"])
+    assert "weights of tiny are not here and this is offline" in reason
+    assert shelf_at(tmp_path).fetch_open(["tiny"]) == ()
 
 
 def test_fetching_what_is_open_never_raises_for_a_disk_either(tmp_path, index):
     (tmp_path / "file").write_text("")
-    assert "weights cannot be kept" in shelf_at(tmp_path / "file").fetch_open(["tiny"])["tiny"]
+    assert "weights cannot be kept" in shelf_at(tmp_path / "file").fetch_open(["tiny"])[0]
 
 
 def test_fetching_what_is_open_leaves_non_commercial_weights_alone(tmp_path, index):
     text = manifest_of(ARCHIVE_BYTES, MEMBER_BYTES, more="non_commercial = true\n")
     reasons = shelf_at(tmp_path, text=text).fetch_open(["tiny"])
-    assert reasons == {"tiny": "weights missing, run 'egox-bench weights fetch tiny'"}
+    assert reasons == ("weights missing, run 'egox-bench weights fetch tiny'",)
     assert index.asked == []
 
 
@@ -212,7 +212,7 @@ def test_a_damaged_file_is_never_loaded_and_fetching_mends_it(tmp_path, index):
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(UserError, match=r"weights.safetensors: damaged .* run 'egox-bench weights fetch tiny'"):
         shelf_at(tmp_path).located("tiny")
-    assert "this is offline" in shelf_at(tmp_path, offline=True).fetch_open(["tiny"])["tiny"]
+    assert "this is offline" in shelf_at(tmp_path, offline=True).fetch_open(["tiny"])[0]
     assert shelf_at(tmp_path).fetch("tiny").read_bytes() == whole
 
 

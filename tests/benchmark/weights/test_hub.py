@@ -147,7 +147,7 @@ def test_offline_looks_only_into_the_hubs_own_cache(tmp_path, hub):
 
 def test_running_fetches_nothing_of_the_hub(tmp_path, hub):
     reasons = shelf_at(tmp_path / "w").fetch_open(["net"])
-    assert reasons == {"net": "weights missing, run 'egox-bench weights fetch net'"}
+    assert reasons == ("weights missing, run 'egox-bench weights fetch net'",)
     assert hub.asked == []
 
 
