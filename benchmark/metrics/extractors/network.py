@@ -16,7 +16,7 @@ from ...errors import UserError
 from ...video import Frames
 
 Module = TypeVar("Module", bound=torch.nn.Module)
-_FETCH = "run 'egox-bench weights verify' and fetch it again"
+FETCH_AGAIN = "run 'egox-bench weights verify' and fetch it again"
 
 
 def tensors_of(path: Path) -> dict[str, torch.Tensor]:
@@ -24,7 +24,7 @@ def tensors_of(path: Path) -> dict[str, torch.Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise UserError(f"weights file {path} cannot be read ({error}); {_FETCH}") from error
+        raise UserError(f"weights file {path} cannot be read ({error}); {FETCH_AGAIN}") from error
 
 
 def filled(module: Module, tensors: Mapping[str, torch.Tensor], *, source: Path, device: str) -> Module:
@@ -35,14 +35,16 @@ def filled(module: Module, tensors: Mapping[str, torch.Tensor], *, source: Path,
     try:
         module.load_state_dict(tensors)
     except RuntimeError as error:
-        raise UserError(f"weights file {source} does not fit {type(module).__name__}: {_in_one_line(error)}; {_FETCH}") from error
+        raise UserError(
+            f"weights file {source} does not fit {type(module).__name__}: {_in_one_line(error)}; {FETCH_AGAIN}"
+        ) from error
     return module.eval().requires_grad_(False).to(device)
 
 
 def named(tensors: Mapping[str, torch.Tensor], name: str, *, source: Path) -> torch.Tensor:
     """One tensor in float64, for folding. Raises UserError where it is missing."""
     if name not in tensors:
-        raise UserError(f"weights file {source} has no tensor {name!r}; {_FETCH}")
+        raise UserError(f"weights file {source} has no tensor {name!r}; {FETCH_AGAIN}")
     return tensors[name].double()
 
 
@@ -56,7 +58,7 @@ def finite(tensor: torch.Tensor, *, network: str) -> NDArray[np.float32]:
     """The tensor as a float32 array. Raises UserError for NaN or infinity: no pixels give that, broken weights do."""
     array = tensor.detach().float().cpu().numpy()
     if not np.isfinite(array).all():
-        raise UserError(f"network {network} gave NaN or infinity; its weights are broken: {_FETCH}")
+        raise UserError(f"network {network} gave NaN or infinity; its weights are broken: {FETCH_AGAIN}")
     return array
 
 

@@ -65,13 +65,13 @@ class PerceptualDistance:
         return [(ours, theirs, head) for (ours, theirs), head in zip(halves, self._heads)]
 
     def _map(self, ours: Tensor, theirs: Tensor, head: Tensor) -> NDArray[np.float64]:
-        difference = (_of_unit_length(ours) - _of_unit_length(theirs)).square_()
+        difference = _of_unit_length(ours).sub_(_of_unit_length(theirs)).square_()
         return finite((difference * head).sum(dim=1), network=self._network).astype(np.float64)
 
 
 def _of_unit_length(features: Tensor) -> Tensor:
     # added to the length as in the reference; under the root it would move the values of black patches
-    return features / (features.square().sum(dim=1, keepdim=True).sqrt() + _EPSILON)
+    return features / (torch.linalg.vector_norm(features, dim=1, keepdim=True) + _EPSILON)
 
 
 def _by_region(maps: Sequence[NDArray[np.float64]], cover: NDArray[np.bool_] | None) -> dict[str, NDArray[np.float64]]:

@@ -1,0 +1,41 @@
+"""LPIPS and ST-LPIPS of a clip from the distances of its frames: whole frames, and the parts that the ego prior shows or not."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import Undefined
+from .metric import Arrays, ClipValue
+
+
+def distance(arrays: Arrays) -> ClipValue:
+    """Mean over frames of "frame" [frames]; 0 for identical frames, no upper bound (about 1 in practice)."""
+    frames = arrays["frame"]
+    return ClipValue(value=float(frames.mean()), frames=tuple(frames.tolist()))
+
+
+def distance_seen(arrays: Arrays) -> ClipValue:
+    """As `distance`, over what the reference ego prior covers; see `distance_imagined`."""
+    return _of_region(arrays, "seen", "pixel that the ego prior covers")
+
+
+def distance_imagined(arrays: Arrays) -> ClipValue:
+    """As `distance`, over what the reference ego prior leaves open. Frames without such a pixel do not count and are noted.
+
+    Undefined where the clip has no prior, or no frame has such a pixel.
+    """
+    return _of_region(arrays, "imagined", "pixel that the ego prior leaves open")
+
+
+def _of_region(arrays: Arrays, region: str, what: str) -> ClipValue:
+    if region not in arrays:
+        raise Undefined("needs the pixels that the ego prior covers")
+    frames = arrays[region]
+    there = ~np.isnan(frames)
+    if not there.any():
+        raise Undefined(f"no frame has a {what}")
+    if there.all():
+        return ClipValue(value=float(frames.mean()), frames=tuple(frames.tolist()))
+    # a curve with gaps is none
+    note = f"{np.count_nonzero(~there)} of {len(frames)} frames have no {what}"
+    return ClipValue(value=float(frames[there].mean()), notes=(note,))
