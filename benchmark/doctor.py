@@ -25,15 +25,15 @@ CORE = {
     "pebble": "worker processes",
     "scipy": "statistics",
     "skimage": "SSIM",
-    "torch": "rendering ego priors",
+    "pypi_simple": "fetching weights from package archives",
+    "torch": "ego priors, and the networks of metrics",
     "transformers": "depth networks and SAM 2, where they are asked for",
 }
-DISTRIBUTION = {"cv2": "opencv-python-headless", "skimage": "scikit-image"}
+DISTRIBUTION = {"cv2": "opencv-python-headless", "skimage": "scikit-image", "pypi_simple": "pypi-simple"}
 
 OPTIONAL = {
     "pytorch3d": "used by ego-prior with backend=pytorch3d: its own point renderer",
-    "sam2": "meant for the object metrics; nothing in this version uses it yet",
-    "vbench": "meant for the video metrics; nothing in this version uses it yet",
+    "vbench": "used by the metrics smoothness and smoothness-canvas: the network AMT-S (its licence is non-commercial)",
     "ray": "meant for runs on a cluster; nothing in this version uses it yet",
 }
 """Packages of the extras and what each is for."""

@@ -128,7 +128,7 @@ class Aggregate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     low, high: null with a reason in `interval`, which also says where an interval is only indicative. n: clips with a
     number, from `takes` takes; noted: how many of them carry a note (frames at a cap, a constant picture).
     reason: why most of the undefined clips are. chance: mean over clips of the level of chance, where things are matched.
-    floor: of metrics of a whole set.
+    floor, notes: of metrics of a whole set.
     n + undefined + errors is less than the run's n_expected where clips were not attempted.
     """
 
@@ -145,6 +145,7 @@ class Aggregate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     reason: str | None = None
     chance: float | None = None
     floor: FloorRecord | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -291,9 +292,10 @@ def _of_set(
         mean=found.value,
         low=found.low,
         high=found.high,
-        interval=found.undefined or "; ".join(text for text in (found.interval, *found.notes) if text) or None,
+        interval=found.undefined or found.interval,
+        notes=found.notes,
         floor=floor and FloorRecord(real=floor.real, prediction=floor.prediction, n=floor.n, splits=floor.splits),
-        **{**counts, "n": found.n if found.value is not None else counts["n"]},
+        **counts,
     )
 
 

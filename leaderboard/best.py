@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchmark.contenders import RECORDS, Contender, read_run, truth_run
 from benchmark.metrics import METRICS
-from benchmark.results import ClipRecord, read_records
+from benchmark.results import Results
 
 from .rows import Row
 
-RECORDS = "scores.jsonl"
-ALPHA = 0.05
+FLICKER = "flicker"
+"""The metric that is exactly 1 for a still video."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,55 +31,58 @@ class Best:
 def best_rows(rows: Sequence[Row]) -> dict[str, Best]:
     """Metric id to its best row among those that compete; metrics with fewer than two such rows have none.
 
-    Rows must belong into one table. The test flips signs of whole takes over the clips that both rows scored; the family
-    of Holm's correction is all pairs of competing rows times all metrics. It reads scores.jsonl beside each results.json;
-    where one is missing nothing is called separated. Metrics that this version does not know have no best.
+    Rows must belong into one table. The tests are those of `benchmark.comparison`: the family of Holm's correction is all
+    pairs of competing rows times all metrics. They read scores.jsonl beside each results.json; where one is missing nothing
+    is called separated. Metrics that this version does not know have no best, nor have those whose best is nearest to the
+    truth's own value where no complete run of the truth is known. A row of still videos is never best on a video metric.
     """
     competing = [place for place, row in enumerate(rows) if row.competes]
-    found: dict[str, Best] = {}
-    for metric in rows[0].metric_ids if rows else ():
-        scored = {place: mean for place in competing if (mean := rows[place].results.metrics[metric].mean) is not None}
-        if len(scored) >= 2 and metric in METRICS:
-            sign = 1 if METRICS[metric].direction == "up" else -1
-            found[metric] = Best(row=max(scored, key=lambda place: sign * scored[place]), separated=False)
-    if not found:
+    known = [metric for metric in (rows[0].metric_ids if rows else ()) if metric in METRICS]
+    scored = {metric: [place for place in competing if rows[place].results.metrics[metric].mean is not None] for metric in known}
+    scored = {metric: places for metric, places in scored.items() if len(places) >= 2}
+    if not scored:
         return {}
-    records = {place: read_records(path) for place in competing if (path := rows[place].folder / RECORDS).is_file()}
-    if len(records) < len(competing):
-        return {metric: Best(row=best.row, separated=False, why=f"{RECORDS} missing") for metric, best in found.items()}
-    return _tested(found, records, seed_text=rows[0].results.split.digest)
+    if not all((rows[place].folder / RECORDS).is_file() for place in competing):
+        return _without_tests(rows, scored)
+    return _tested(rows, competing, scored)
 
 
-def _tested(found: dict[str, Best], records: dict[int, list[ClipRecord]], *, seed_text: str) -> dict[str, Best]:
-    from benchmark.stats import compare, holm  # imported here: listing and printing need no array library
+def is_still(results: Results) -> bool:
+    """Whether a row's videos do not move: by its method's own word, or because not one pixel of any changed."""
+    flicker = results.metrics.get(FLICKER)
+    return results.method.static or (flicker is not None and flicker.mean == 1.0)
 
-    takes = {record.clip: record.cluster for kept in records.values() for record in kept}
-    places = sorted(records)
-    pairs = [(a, b) for index, a in enumerate(places) for b in places[index + 1 :]]
-    tests, reasons = {}, {}
-    for metric in found:
-        values = {place: _values(records[place], metric) for place in places}
-        for a, b in pairs:
-            if values[a].keys() & values[b].keys():
-                made = compare(values[a], values[b], takes, direction=METRICS[metric].direction, seed=_seed(seed_text, metric))
-                tests[metric, a, b] = made.p
-                if made.smallest_p * len(found) * len(pairs) >= ALPHA:
-                    reasons[metric] = f"{made.takes} takes are too few for {len(found) * len(pairs)} tests"
-    adjusted = dict(zip(tests, holm(list(tests.values()))))
+
+def _without_tests(rows: Sequence[Row], scored: dict[str, list[int]]) -> dict[str, Best]:
+    found = {}
+    for metric, places in scored.items():
+        if METRICS[metric].direction != "truth":
+            sign = 1 if METRICS[metric].direction == "up" else -1
+            means = {place: rows[place].results.metrics[metric].mean or 0.0 for place in places}
+            found[metric] = Best(row=max(means, key=lambda place: sign * means[place]), separated=False, why=f"{RECORDS} missing")
+    return found
+
+
+def _tested(rows: Sequence[Row], competing: Sequence[int], scored: dict[str, list[int]]) -> dict[str, Best]:
+    from benchmark.comparison import pairwise, standings  # imported here: listing and printing need no array library
+    from benchmark.stats import ALPHA
+
+    contenders = [Contender(label=rows[place].run, runs=(read_run(rows[place].folder),)) for place in competing]
+    oracle = truth_run([*(contender.runs[0] for contender in contenders)])
+    differences = pairwise(contenders, truth=oracle)
+    tests = sum(found.p is not None for found in differences)
     result = {}
-    for metric, best in found.items():
-        against = [adjusted.get((metric, a, b), 1.0) for a, b in pairs if best.row in (a, b)]
-        separated = all(p < ALPHA for p in against)
-        result[metric] = Best(row=best.row, separated=separated, why=None if separated else reasons.get(metric))
+    for metric in scored:
+        if METRICS[metric].direction == "truth" and oracle is None:
+            continue
+        still = [n for n, place in enumerate(competing) if METRICS[metric].group == "video" and is_still(rows[place].results)]
+        ranked = [one for one in standings(contenders, metric, differences, truth=oracle) if one.value is not None]
+        ranked = [one for one in ranked if one.place not in still]
+        if not ranked:
+            continue
+        own = [one for one in differences if one.metric == metric and ranked[0].place in (one.a, one.b)]
+        separated = all(one.separated for one in own)
+        few = [one for one in own if one.p is not None and one.smallest_p * tests >= ALPHA]
+        why = f"{few[0].takes} takes are too few for {tests} tests" if few and not separated else None
+        result[metric] = Best(row=competing[ranked[0].place], separated=separated, why=why)
     return result
-
-
-def _values(records: Sequence[ClipRecord], metric: str) -> dict[str, float]:
-    scores = ((record.clip, record.scores.get(metric)) for record in records)
-    return {clip: score.value for clip, score in scores if score is not None and score.value is not None}
-
-
-def _seed(text: str, metric: str) -> int:
-    import hashlib
-
-    return int.from_bytes(hashlib.sha256(f"{text} {metric}".encode()).digest()[:8])

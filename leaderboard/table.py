@@ -6,14 +6,14 @@ truth never counts as best.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmark.metrics import METRICS
 from benchmark.results import Aggregate
 
-from .best import Best, best_rows
+from .best import Best, best_rows, is_still
 from .rows import Row, check_one_table
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def _marks(row: Row) -> str:
     marks = (
         (method.privileged != "none", PRIVILEGED),
         (method.control, CONTROL),
-        (method.static, STATIC),
+        (is_still(row.results), STATIC),
         (row.results.partial, PARTIAL),
     )
     shown = "".join(mark for wanted, mark in marks if wanted)
@@ -218,24 +218,30 @@ def _legend(rows: Sequence[Row], labels: Sequence[str], best: Mapping[str, Best]
         lines.append(f"{PRIVILEGED}  sees truth while it generates ({', '.join(seen)}): outside the comparison")
     if any(row.results.method.control for row in rows):
         lines.append(f"{CONTROL}  control: outside the comparison")
-    if any(row.results.method.static for row in rows):
-        lines.append(f"{STATIC}  always a still video")
+    if any(is_still(row.results) for row in rows):
+        lines.append(f"{STATIC}  still videos: never best on video metrics, whatever they read there")
     if any(row.results.partial for row in rows):
         lines.append(f"{PARTIAL}  partial: not every clip of the split was attempted; no leaderboard row")
     if any(metric in METRICS and METRICS[metric].direction == "truth" for row in rows for metric in row.metric_ids):
         lines.append(f"{ARROWS['truth']}  best where nearest to the truth's own value: neither end is good in itself")
+    empty = _empty(rows)
     for label, row in zip(labels, rows):
-        lines += _counts(label, row)
+        lines += _counts(label, row, empty)
     return [*lines, *_reasons(rows), *_chance(rows, labels), *_floors(rows, labels)]
+
+
+def _empty(rows: Sequence[Row]) -> list[str]:
+    """The metrics that have no number in any row."""
+    return [metric for metric in rows[0].metric_ids if all(row.results.metrics[metric].mean is None for row in rows)]
 
 
 def _reasons(rows: Sequence[Row]) -> list[str]:
     """Why columns have no number in any row: one line a reason."""
     why: dict[str, list[str]] = {}
-    for metric in rows[0].metric_ids:
+    for metric in _empty(rows):
         values = [row.results.metrics[metric] for row in rows]
-        if all(value.mean is None for value in values):
-            reasons = sorted({reason for value in values if (reason := value.reason or value.interval)})
+        reasons = sorted({reason for value in values if (reason := value.reason or value.interval)})
+        if reasons:
             why.setdefault("; ".join(reasons), []).append(METRICS[metric].title if metric in METRICS else metric)
     return [f"{', '.join(titles)} undefined: {reason}" for reason, titles in why.items()]
 
@@ -278,13 +284,15 @@ def _about_intervals(rows: Sequence[Row], labels: Sequence[str]) -> list[str]:
     notes = [note if len(whose) == len(rows) else f"{', '.join(whose)}: {note}" for note, whose in said.items()]
     lines = []
     if any(value.low is not None for row in rows for value in row.results.metrics.values()):
-        lines.append("±  half of the 95 % interval of the mean over clips, by resampling takes")
+        sets = any(metric in METRICS and METRICS[metric].of == "set" for row in rows for metric in row.metric_ids)
+        of_sets = "; of a distance between sets by leaving takes out" if sets else ""
+        lines.append(f"±  half of the 95 % interval of the mean over clips, by resampling takes{of_sets}")
     return lines + notes
 
 
-def _counts(label: str, row: Row) -> list[str]:
+def _counts(label: str, row: Row, empty: Collection[str]) -> list[str]:
     """What became of the clips that have no number, and how many numbers carry a note; empty where there is nothing to say."""
-    metrics = row.results.metrics.values()
+    metrics = [value for metric, value in row.results.metrics.items() if metric not in empty]
     errors = max((value.errors for value in metrics), default=0)
     undefined = max((value.undefined for value in metrics), default=0)
     untried = row.results.n_expected - min((v.n + v.undefined + v.errors for v in metrics), default=row.results.n_expected)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ..progress import say
+from ..progress import progress, say
 from .json_output import only_json
 from .options import comma_list
 
@@ -155,7 +155,7 @@ def _fetch_weights(jobs: Sequence[Job]) -> None:
     """Small open weights come by themselves; what cannot be had is told once, and its metrics are undefined."""
     from ..weights import fetch_open
 
-    for reason in fetch_open(dict.fromkeys(name for job in jobs for name in job.protocol.weights())):
+    for reason in fetch_open(dict.fromkeys(name for job in jobs for name in job.protocol.weights()), progress=progress):
         say(reason)
 
 

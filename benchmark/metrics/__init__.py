@@ -9,11 +9,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ..errors import unknown
-from . import catalogue_pixels
+from . import catalogue_networks, catalogue_pixels, catalogue_sets
 from .metric import GROUPS, Arrays, ClipValue, ExtractorSpec, Floor, MetricSpec, Need, Parameter, SetValue
 
-METRICS: Mapping[str, MetricSpec] = MappingProxyType({spec.id: spec for spec in catalogue_pixels.METRICS})
-EXTRACTORS: Mapping[str, ExtractorSpec] = MappingProxyType({})
+METRICS: Mapping[str, MetricSpec] = MappingProxyType(
+    {spec.id: spec for part in (catalogue_pixels, catalogue_networks, catalogue_sets) for spec in part.METRICS}
+)
+EXTRACTORS: Mapping[str, ExtractorSpec] = MappingProxyType(
+    {spec.id: spec for part in (catalogue_networks,) for spec in part.EXTRACTORS}
+)
 
 
 def weights_of(extractor: ExtractorSpec) -> tuple[str, ...]:

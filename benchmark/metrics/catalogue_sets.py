@@ -26,6 +26,7 @@ METRICS = (
         target="benchmark.metrics.fvd:fvd",
         needs=_TRUTH,
         of="set",
+        group="video",
         extractor="i3d",
     ),
     MetricSpec(
@@ -40,6 +41,7 @@ METRICS = (
         target="benchmark.metrics.fvd:fvd_population",
         needs=_TRUTH,
         of="set",
+        group="video",
         extractor="i3d-16",
     ),
     MetricSpec(
@@ -60,6 +62,7 @@ METRICS = (
         target="benchmark.metrics.kvd:kvd",
         needs=_TRUTH,
         of="set",
+        group="video",
         extractor="i3d",
     ),
 )

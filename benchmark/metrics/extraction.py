@@ -109,7 +109,13 @@ def extractor_identity(spec: ExtractorSpec) -> list[Any]:
 def _weights_identity(names: Iterable[str]) -> list[str]:
     from ..weights import identity
 
-    return [identity(name) for name in names]
+    found = []
+    for name in names:
+        try:
+            found.append(identity(name))
+        except UserError:  # not here and pinned nowhere: its metrics are undefined, and nothing is kept under this key
+            found.append("missing")
+    return found
 
 
 def all_reads(spec: ExtractorSpec) -> frozenset[Need]:

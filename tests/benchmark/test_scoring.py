@@ -77,7 +77,7 @@ def test_a_metric_of_the_whole_set_has_one_value_and_no_line_a_clip(tmp_path: Pa
     results = run_job(one, one.manifest.rows, steps=BOTH).results
     found = results.metrics["set"]
     assert found.mean is not None
-    assert (found.n, found.takes, found.errors, found.undefined, found.interval) == (4, 2, 0, 0, "2 takes")
+    assert (found.n, found.takes, found.errors, found.undefined, found.notes) == (4, 2, 0, 0, ("2 takes",))
     assert not results.partial
     lines = [json.loads(line) for line in (one.folder.path / "scores.jsonl").read_text().splitlines()]
     assert [set(line["scores"]) for line in lines] == [{"clipwise"}] * 4
