@@ -12,6 +12,7 @@ from ...errors import UserError
 from ...video import Frames
 from ..metric import Arrays
 from .network import FETCH_AGAIN, finite
+from .pretrained import pretrained
 
 _BATCH = 16
 
@@ -20,8 +21,11 @@ class ClipEmbedding:
     """ "embedding" [T, 512] float32 of unit length: the projected picture features of every frame."""
 
     def __init__(self, weights: Mapping[str, Path], device: str) -> None:
-        self._prepare, model = _loaded(weights["clip-vit-b32"])
-        self._model = model.eval().requires_grad_(False).to(device)
+        from transformers import CLIPVisionModelWithProjection
+
+        folder = weights["clip-vit-b32"]
+        self._prepare = _processor(folder)
+        self._model = pretrained(CLIPVisionModelWithProjection, folder, device)
         self._device = device
 
     def __call__(self, frames: Frames) -> Arrays:
@@ -35,30 +39,13 @@ class ClipEmbedding:
         return {"embedding": finite(torch.cat(found), network="clip-vit-b32")}
 
 
-def _loaded(folder: Path) -> tuple[Any, Any]:
-    """Preprocessing and model. Raises UserError where the folder does not hold all of them."""
+def _processor(folder: Path) -> Any:
+    """The model's own preprocessing. Raises UserError where the folder does not hold it."""
     # The processor that resizes with Pillow: its sibling on torchvision, the default of new releases, gives other pixels than
     # those that published numbers were made with.
-    from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
-    from transformers.utils import logging
+    from transformers import CLIPImageProcessorPil
 
-    told, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     try:
-        # the half that reads text is left out on purpose; no need for a page of warnings
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
-        prepare = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
-        loaded: Any = CLIPVisionModelWithProjection.from_pretrained(
-            folder, local_files_only=True, dtype=torch.float32, output_loading_info=True
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"CLIP in {folder} cannot be loaded ({error}); {FETCH_AGAIN}") from error
-    finally:
-        logging.set_verbosity(told)
-        if bars:
-            logging.enable_progress_bar()
-    model, info = loaded
-    # transformers fills what a file lacks with random numbers
-    if info["missing_keys"]:
-        raise UserError(f"CLIP in {folder} lacks {min(info['missing_keys'])!r}; {FETCH_AGAIN}")
-    return prepare, model
+        return CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder}: no preprocessing of CLIP that can be loaded ({error}); {FETCH_AGAIN}") from error
