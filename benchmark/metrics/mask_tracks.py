@@ -50,11 +50,11 @@ class TrackWriter:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What `Tracks.read` reads: size [2], boxes [frames, objects, 4], areas [frames, objects] (0: absent), bits [bytes]."""
-        frames = len(self._areas)
+        areas = np.array(self._areas, np.int32)
         return {
             "size": np.array(self._size, np.int32),
-            "boxes": np.array(self._boxes, np.int32).reshape(frames, -1, 4),
-            "areas": np.array(self._areas, np.int32).reshape(frames, -1),
+            "boxes": np.array(self._boxes, np.int32).reshape(*areas.shape, 4),
+            "areas": areas,
             "bits": np.concatenate([np.zeros(0, np.uint8), *self._bits]),
         }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from ...errors import UserError
 
@@ -22,7 +23,7 @@ def pretrained(model: Any, folder: Path, device: str) -> Any:
             made, info = model.from_pretrained(
                 str(folder), dtype=torch.float32, local_files_only=True, use_safetensors=True, output_loading_info=True
             )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"{folder}: not a {model.__name__} that can be loaded ({first}); fetch the weights again") from error
     missing = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
