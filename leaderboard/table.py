@@ -6,22 +6,21 @@ truth never counts as best.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmark.metrics import METRICS
 from benchmark.results import Aggregate
 
-from .best import Best, best_rows, is_still
+from .best import best_rows, is_still
+from .legend import ARROWS, CONTROL, LEADING, PARTIAL, PRIVILEGED, SEPARATED, STATIC, group_of, legend
 from .rows import Row, check_one_table
+from .validity import withheld
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-PRIVILEGED, CONTROL, STATIC, PARTIAL = "†", "‡", "§", "¶"
-SEPARATED, LEADING = "*", "°"
-ARROWS = {"up": "↑", "down": "↓", "truth": "≈"}
 FOOT = "scored"
 
 
@@ -53,12 +52,14 @@ def sheet_of(rows: Sequence[Row]) -> Sheet:
     ordered = sorted(rows, key=_rank)
     metrics = ordered[0].metric_ids
     labels = _labels(ordered)
-    best = best_rows(ordered)
+    hidden = withheld(ordered)
+    best = {metric: found for metric, found in best_rows(ordered).items() if metric not in hidden}
     lines, bold = [], set()
     for place, row in enumerate(ordered):
         cells = [f"{labels[place]}{_marks(row)}"]
         for column, metric in enumerate(metrics, start=1):
-            cell = _cell(metric, row.results.metrics[metric], n_scored=row.results.n_scored)
+            value = row.results.metrics[metric]
+            cell = "withheld" if metric in hidden else _cell(metric, value, n_scored=row.results.n_scored)
             mark = ""
             if metric in best:
                 mark = " "  # so that digits stay in line below a marked cell
@@ -73,11 +74,11 @@ def sheet_of(rows: Sequence[Row]) -> Sheet:
     return Sheet(
         title=f"{split.dataset} {split.name}, {split.n} clips ({split.digest}) · {protocol.name}@{protocol.version}",
         columns=("method", *(_heading(metric) for metric in metrics), FOOT),
-        groups=("", *(_group(metric) for metric in metrics), ""),
+        groups=("", *(group_of(metric) for metric in metrics), ""),
         lines=tuple(lines),
         competing=sum(row.competes for row in ordered),
         bold=frozenset(bold),
-        legend=tuple(_legend(ordered, labels, best)),
+        legend=tuple(legend(ordered, labels, best, hidden)),
     )
 
 
@@ -144,10 +145,6 @@ def _aligned(sheet: Sheet, places: Sequence[int]) -> list[str]:
     return drawn
 
 
-def _group(metric: str) -> str:
-    return METRICS[metric].group if metric in METRICS else "other"
-
-
 def _rank(row: Row) -> tuple[bool, bool, float, str, str]:
     place = float("inf")
     for metric in row.metric_ids[:1]:
@@ -203,109 +200,3 @@ def _labels(rows: Sequence[Row]) -> list[str]:
             parts.append(f"seed={row.results.seed}")
         labels.append(" ".join(parts))
     return [f"{label} [{row.run[:8]}]" if labels.count(label) > 1 else label for label, row in zip(labels, rows)]
-
-
-def _legend(rows: Sequence[Row], labels: Sequence[str], best: Mapping[str, Best]) -> list[str]:
-    lines = _about_intervals(rows, labels)
-    if any(b.separated for b in best.values()):
-        lines.append(f"{SEPARATED}  best: a paired test over takes separates it from every other method (p < 0.05 after Holm)")
-    leading = [b for b in best.values() if not b.separated]
-    if leading:
-        why = sorted({b.why for b in leading if b.why})
-        lines.append(f"{LEADING}  best mean, not separated from the others" + (f" ({'; '.join(why)})" if why else ""))
-    seen = sorted({row.results.method.privileged for row in rows} - {"none"})
-    if seen:
-        lines.append(f"{PRIVILEGED}  sees truth while it generates ({', '.join(seen)}): outside the comparison")
-    if any(row.results.method.control for row in rows):
-        lines.append(f"{CONTROL}  control: outside the comparison")
-    if any(is_still(row.results) for row in rows):
-        lines.append(f"{STATIC}  still videos: never best on video metrics, whatever they read there")
-    if any(row.results.partial for row in rows):
-        lines.append(f"{PARTIAL}  partial: not every clip of the split was attempted; no leaderboard row")
-    if any(metric in METRICS and METRICS[metric].direction == "truth" for row in rows for metric in row.metric_ids):
-        lines.append(f"{ARROWS['truth']}  best where nearest to the truth's own value: neither end is good in itself")
-    empty = _empty(rows)
-    for label, row in zip(labels, rows):
-        lines += _counts(label, row, empty)
-    return [*lines, *_reasons(rows), *_chance(rows, labels), *_floors(rows, labels)]
-
-
-def _empty(rows: Sequence[Row]) -> list[str]:
-    """The metrics that have no number in any row."""
-    return [metric for metric in rows[0].metric_ids if all(row.results.metrics[metric].mean is None for row in rows)]
-
-
-def _reasons(rows: Sequence[Row]) -> list[str]:
-    """Why columns have no number in any row: one line a reason."""
-    why: dict[str, list[str]] = {}
-    for metric in _empty(rows):
-        values = [row.results.metrics[metric] for row in rows]
-        reasons = sorted({reason for value in values if (reason := value.reason or value.interval)})
-        if reasons:
-            why.setdefault("; ".join(reasons), []).append(METRICS[metric].title if metric in METRICS else metric)
-    return [f"{', '.join(titles)} undefined: {reason}" for reason, titles in why.items()]
-
-
-def _chance(rows: Sequence[Row], labels: Sequence[str]) -> list[str]:
-    """Where chance lies on metrics that match things: of rows that were given another clip's truth."""
-    lines = []
-    for label, row in zip(labels, rows):
-        if row.results.method.privileged == "other_truth":
-            levels = [
-                f"{METRICS[metric].title} {value.chance:.{METRICS[metric].decimals}f}"
-                for metric in row.metric_ids
-                if metric in METRICS and (value := row.results.metrics[metric]).chance is not None
-            ]
-            lines += [f"{label}: all pairs of things, matched or not: {', '.join(levels)}"] if levels else []
-    return lines
-
-
-def _floors(rows: Sequence[Row], labels: Sequence[str]) -> list[str]:
-    """How far real clips are from other real clips, and each row at the same number of clips."""
-    lines = []
-    for metric in rows[0].metric_ids:
-        floors = [(label, floor) for label, row in zip(labels, rows) if (floor := row.results.metrics[metric].floor) is not None]
-        if floors and metric in METRICS:
-            spec, floor = METRICS[metric], floors[0][1]
-            own = ", ".join(f"{label} {found.prediction:.{spec.decimals}f}" for label, found in floors)
-            lines.append(
-                f"{spec.title} floor: real clips from other real clips {floor.real:.{spec.decimals}f} at N = {floor.n};"
-                f" at the same N, against other clips: {own}"
-            )
-    return lines
-
-
-def _about_intervals(rows: Sequence[Row], labels: Sequence[str]) -> list[str]:
-    """What ± is, and which rows have none or only an indicative one."""
-    said: dict[str, list[str]] = {}
-    for label, row in zip(labels, rows):
-        for note in sorted({v.interval for v in row.results.metrics.values() if v.mean is not None and v.interval}):
-            said.setdefault(note, []).append(label)
-    notes = [note if len(whose) == len(rows) else f"{', '.join(whose)}: {note}" for note, whose in said.items()]
-    lines = []
-    if any(value.low is not None for row in rows for value in row.results.metrics.values()):
-        sets = any(metric in METRICS and METRICS[metric].of == "set" for row in rows for metric in row.metric_ids)
-        of_sets = "; of a distance between sets by leaving takes out" if sets else ""
-        lines.append(f"±  half of the 95 % interval of the mean over clips, by resampling takes{of_sets}")
-    return lines + notes
-
-
-def _counts(label: str, row: Row, empty: Collection[str]) -> list[str]:
-    """What became of the clips that have no number, and how many numbers carry a note; empty where there is nothing to say."""
-    metrics = [value for metric, value in row.results.metrics.items() if metric not in empty]
-    errors = max((value.errors for value in metrics), default=0)
-    undefined = max((value.undefined for value in metrics), default=0)
-    untried = row.results.n_expected - min((v.n + v.undefined + v.errors for v in metrics), default=row.results.n_expected)
-    # A row that sees truth repeats some of it: frames at the cap are then no news.
-    noted = 0 if row.results.method.privileged != "none" else max((value.noted for value in metrics), default=0)
-    said = [
-        f"{count} {what}"
-        for count, what in (
-            (errors, "failed"),
-            (undefined, "undefined"),
-            (untried, "not attempted"),
-            (noted, "with a note (frames at a cap, a constant picture): see scores.jsonl"),
-        )
-        if count
-    ]
-    return [f"{label}: of {row.results.n_expected} clips {', '.join(said)}"] if said else []

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
+from benchmark.metrics import metric_named
 from benchmark.protocols import Protocol
+from benchmark.protocols.protocol import Measured
 from benchmark.results import (
     ClipRecord,
     ClipScore,
@@ -23,6 +27,16 @@ from benchmark.results import (
 )
 
 from ..pixels import PIXELS
+
+TWO = dataclasses.replace(PIXELS, name="two", metrics=PIXELS.metrics[:2])
+"""A protocol that is another one, with half of the metrics."""
+
+
+def having(*metrics: str) -> Protocol:
+    """A protocol of these metrics."""
+    return dataclasses.replace(
+        PIXELS, name="own", metrics=tuple(Measured(metric_named(name), metric_named(name).defaults) for name in metrics)
+    )
 
 
 def make_run(
@@ -46,8 +60,12 @@ def make_run(
     privileged: str = "none",
     control: bool = False,
     static: bool = False,
+    fixed: Mapping[str, ClipScore] | None = None,
 ) -> Path:
-    """Write one run's results.json and scores.jsonl; returns its folder. The first `undefined` clips have no number."""
+    """Write one run's results.json and scores.jsonl; returns its folder. The first `undefined` clips have no number.
+
+    fixed: metrics that have this score on every clip.
+    """
     own = np.random.default_rng([sum(method.encode()), seed]).normal(0, 0.2, clips)
     shared = np.random.default_rng(7).normal(0, 3, clips)
     shared -= shared.mean()
@@ -63,6 +81,7 @@ def make_run(
             spec.id: ClipScore(value=value, notes=notes) if "psnr" in spec.id else ClipScore(value=value / 100)
             for spec, _ in protocol.metrics
         }
+        scores.update({metric: score for metric, score in (fixed or {}).items() if metric in scores})
         records.append(ClipRecord(**base, outcome="scored", prediction="d", scores=scores))
     header = Header(
         method=MethodHeader(

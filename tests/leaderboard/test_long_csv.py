@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 
 from benchmark.errors import UserError
-from benchmark.protocols import load_protocol
 from benchmark.results import read_results
 from leaderboard.long_csv import COLUMNS, merge_into, read_lines
 from leaderboard.rows import find_rows
 
-from .runs import make_run
+from .runs import TWO, make_run
 
 
 def merged(path: Path, *runs: Path) -> bytes:
@@ -60,9 +59,9 @@ def test_merging_keeps_other_runs_and_replaces_the_same_one(tmp_path):
 def test_one_run_under_two_protocols_keeps_the_lines_of_both(tmp_path):
     path, root = tmp_path / "l.csv", tmp_path / "runs"
     merged(path, make_run(root, "a"))
-    merged(path, make_run(root, "a", protocol=load_protocol("rgb")))
+    merged(path, make_run(root, "a", protocol=TWO))
     assert [(line["protocol"], line["metric"]) for line in read_lines(path)] == [
-        ("pixels", "psnr"), ("pixels", "ssim"), ("pixels", "psnr-y"), ("pixels", "ssim-y"), ("rgb", "psnr"), ("rgb", "ssim"),
+        ("pixels", "psnr"), ("pixels", "ssim"), ("pixels", "psnr-y"), ("pixels", "ssim-y"), ("two", "psnr"), ("two", "ssim"),
     ]  # fmt: skip
 
 

@@ -8,11 +8,10 @@ import msgspec
 import pytest
 
 from benchmark.errors import UserError
-from benchmark.protocols import load_protocol
 from benchmark.results import read_results
 from leaderboard.rows import check_one_table, find_rows, grouped
 
-from .runs import PIXELS, edit, make_run
+from .runs import PIXELS, TWO, edit, make_run
 
 
 def test_runs_are_found_by_file_by_folder_and_below_a_folder_each_once(tmp_path):
@@ -51,7 +50,7 @@ def test_rows_of_one_split_and_protocol_pass(tmp_path):
         ({"split": "seen"}, "split differs (sim/unseen and sim/seen)"),
         ({"split_digest": "0ther"}, "split digest differs (5p1it and 0ther)"),
         ({"protocol": dataclasses.replace(PIXELS, version=2)}, "protocol version differs (1 and 2)"),
-        ({"protocol": load_protocol("rgb")}, "protocol differs (pixels and rgb)"),
+        ({"protocol": TWO}, "protocol differs (pixels and two)"),
     ],
 )
 def test_other_clips_or_another_protocol_are_refused_and_the_difference_is_named(tmp_path, other, text):

@@ -1,0 +1,137 @@
+"""What stands below a table: what its marks mean, why numbers are missing, where chance and floors lie."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from benchmark.metrics import METRICS
+
+from .best import Best, is_still
+from .rows import Row
+from .validity import unchecked
+
+PRIVILEGED, CONTROL, STATIC, PARTIAL = "†", "‡", "§", "¶"
+SEPARATED, LEADING = "*", "°"
+ARROWS = {"up": "↑", "down": "↓", "truth": "≈"}
+
+
+def group_of(metric: str) -> str:
+    """The heading under which a metric stands."""
+    return METRICS[metric].group if metric in METRICS else "other"
+
+
+def legend(rows: Sequence[Row], labels: Sequence[str], best: Mapping[str, Best], hidden: Mapping[str, str]) -> list[str]:
+    """What the marks of these rows mean and what a reader must know, one line each; labels: what each row is called."""
+    lines = _about_intervals(rows, labels)
+    if any(b.separated for b in best.values()):
+        lines.append(f"{SEPARATED}  best: a paired test over takes separates it from every other method (p < 0.05 after Holm)")
+    leading = [b for b in best.values() if not b.separated]
+    if leading:
+        why = sorted({b.why for b in leading if b.why})
+        lines.append(f"{LEADING}  best mean, not separated from the others" + (f" ({'; '.join(why)})" if why else ""))
+    seen = sorted({row.results.method.privileged for row in rows} - {"none"})
+    if seen:
+        lines.append(f"{PRIVILEGED}  sees truth while it generates ({', '.join(seen)}): outside the comparison")
+    if any(row.results.method.control for row in rows):
+        lines.append(f"{CONTROL}  control: outside the comparison")
+    if any(is_still(row.results) for row in rows):
+        lines.append(f"{STATIC}  still videos: never best on video metrics, whatever they read there")
+    if any(row.results.partial for row in rows):
+        lines.append(f"{PARTIAL}  partial: not every clip of the split was attempted; no leaderboard row")
+    if any(metric in METRICS and METRICS[metric].direction == "truth" for row in rows for metric in row.metric_ids):
+        lines.append(f"{ARROWS['truth']}  best where nearest to the truth's own value: neither end is good in itself")
+    empty = _empty(rows)
+    for label, row in zip(labels, rows):
+        lines += _counts(label, row, empty)
+    return [*lines, *_reasons(rows), *_chance(rows, labels), *_floors(rows, labels), *_validity(rows, hidden)]
+
+
+def _validity(rows: Sequence[Row], hidden: Mapping[str, str]) -> list[str]:
+    """Why columns are withheld, or that nothing bears them out."""
+    lines = [f"{METRICS[metric].title} withheld: {reason}" for metric, reason in hidden.items()]
+    if unchecked(rows):
+        lines.append("object columns (mini) are not borne out here: the rows oracle and shuffled are missing")
+    return lines
+
+
+def _empty(rows: Sequence[Row]) -> list[str]:
+    """The metrics that have no number in any row."""
+    return [metric for metric in rows[0].metric_ids if all(row.results.metrics[metric].mean is None for row in rows)]
+
+
+def _reasons(rows: Sequence[Row]) -> list[str]:
+    """Why columns have no number in any row: one line a reason."""
+    why: dict[str, list[str]] = {}
+    for metric in _empty(rows):
+        values = [row.results.metrics[metric] for row in rows]
+        reasons = sorted({reason for value in values if (reason := value.reason or value.interval)})
+        if reasons:
+            why.setdefault("; ".join(reasons), []).append(METRICS[metric].title if metric in METRICS else metric)
+    return [f"{', '.join(titles)} undefined: {reason}" for reason, titles in why.items()]
+
+
+def _chance(rows: Sequence[Row], labels: Sequence[str]) -> list[str]:
+    """Where chance lies on metrics that match things: of rows that were given another clip's truth."""
+    lines = []
+    for label, row in zip(labels, rows):
+        if row.results.method.privileged == "other_truth":
+            levels = [
+                f"{METRICS[metric].title} {value.chance:.{METRICS[metric].decimals}f}"
+                for metric in row.metric_ids
+                if metric in METRICS and (value := row.results.metrics[metric]).chance is not None
+            ]
+            lines += [f"{label}: all pairs of things, matched or not: {', '.join(levels)}"] if levels else []
+    return lines
+
+
+def _floors(rows: Sequence[Row], labels: Sequence[str]) -> list[str]:
+    """How far real clips are from other real clips, and each row at the same number of clips."""
+    lines = []
+    for metric in rows[0].metric_ids:
+        floors = [(label, floor) for label, row in zip(labels, rows) if (floor := row.results.metrics[metric].floor) is not None]
+        if floors and metric in METRICS:
+            spec, floor = METRICS[metric], floors[0][1]
+            own = ", ".join(f"{label} {found.prediction:.{spec.decimals}f}" for label, found in floors)
+            lines.append(
+                f"{spec.title} floor: real clips from other real clips {floor.real:.{spec.decimals}f} at N = {floor.n};"
+                f" at the same N, against other clips: {own}"
+            )
+    return lines
+
+
+def _about_intervals(rows: Sequence[Row], labels: Sequence[str]) -> list[str]:
+    """What ± is, and which rows have none or only an indicative one."""
+    said: dict[str, list[str]] = {}
+    for label, row in zip(labels, rows):
+        for note in sorted({v.interval for v in row.results.metrics.values() if v.mean is not None and v.interval}):
+            said.setdefault(note, []).append(label)
+    notes = [note if len(whose) == len(rows) else f"{', '.join(whose)}: {note}" for note, whose in said.items()]
+    lines = []
+    if any(value.low is not None for row in rows for value in row.results.metrics.values()):
+        sets = any(metric in METRICS and METRICS[metric].of == "set" for row in rows for metric in row.metric_ids)
+        of_sets = "; of a distance between sets by leaving takes out" if sets else ""
+        lines.append(f"±  half of the 95 % interval of the mean over clips, by resampling takes{of_sets}")
+    return lines + notes
+
+
+def _counts(label: str, row: Row, empty: Collection[str]) -> list[str]:
+    """What became of the clips that have no number, and how many numbers carry a note; empty where there is nothing to say."""
+    metrics = [value for metric, value in row.results.metrics.items() if metric not in empty]
+    errors = max((value.errors for value in metrics), default=0)
+    undefined = max((value.undefined for value in metrics), default=0)
+    untried = row.results.n_expected - min((v.n + v.undefined + v.errors for v in metrics), default=row.results.n_expected)
+    # A row that sees truth repeats some of it: frames at the cap are then no news.
+    # Notes of object metrics count matches; they are no warnings.
+    warned = [value.noted for metric, value in row.results.metrics.items() if group_of(metric) != "objects"]
+    noted = 0 if row.results.method.privileged != "none" else max(warned, default=0)
+    said = [
+        f"{count} {what}"
+        for count, what in (
+            (errors, "failed"),
+            (undefined, "undefined"),
+            (untried, "not attempted"),
+            (noted, "with a note (frames at a cap, a constant picture): see scores.jsonl"),
+        )
+        if count
+    ]
+    return [f"{label}: of {row.results.n_expected} clips {', '.join(said)}"] if said else []

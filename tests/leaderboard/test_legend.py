@@ -1,0 +1,131 @@
+"""What stands below and between columns: still videos, the truth's own value, chance, floors, columns that are withheld."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from benchmark.results import ClipScore, FloorRecord, read_results
+from leaderboard.best import best_rows
+from leaderboard.rows import find_rows
+from leaderboard.table import Sheet, blocks, plain_text, sheet_of
+
+from .runs import edit, having, make_run
+
+VIDEO = having("psnr", "flicker")
+OBJECTS = having("psnr", "location-error-mini", "object-iou-mini", "contour-mini")
+
+
+def sheet(root: Path) -> Sheet:
+    return sheet_of(find_rows([root]))
+
+
+def line(found: Sheet, method: str) -> tuple[str, ...]:
+    return next(cells for cells in found.lines if cells[0].split()[0] == method)
+
+
+def flicker(root: Path, method: str, value: float, **changes) -> None:
+    make_run(root, method, protocol=VIDEO, fixed={"flicker": ClipScore(value=value)}, **changes)
+
+
+def test_columns_of_another_group_make_a_block_of_their_own_with_every_rows_name(tmp_path):
+    flicker(tmp_path, "mine", 0.95)
+    found = sheet(tmp_path)
+    assert [(heading, [found.columns[place] for place in places]) for heading, places in blocks(found)] == [
+        ("image", ["method", "PSNR ↑ dB"]),
+        ("video", ["method", "Flickering ≈", "scored"]),
+    ]
+    text = plain_text(found)
+    assert text.count("mine") == 2
+    assert text.index("\nimage\n") < text.index("\nvideo\n")
+
+
+def test_on_a_metric_of_neither_end_the_nearest_to_the_truth_is_best(tmp_path):
+    flicker(tmp_path, "near", 0.94)
+    flicker(tmp_path, "smooth", 0.99)
+    flicker(tmp_path, "oracle", 0.95, privileged="truth", control=True)
+    found = sheet(tmp_path)
+    assert line(found, "near")[2].endswith("*")
+    assert not line(found, "smooth")[2].endswith("*")
+    assert any(text.startswith("≈") for text in found.legend)
+
+
+def test_without_the_truths_own_value_nothing_is_best_on_it(tmp_path):
+    flicker(tmp_path, "near", 0.94)
+    flicker(tmp_path, "smooth", 0.99)
+    assert set(best_rows(find_rows([tmp_path]))) == {"psnr"}
+
+
+def test_a_frozen_video_is_flagged_and_never_best_on_video_metrics(tmp_path):
+    flicker(tmp_path, "frozen", 1.0)
+    flicker(tmp_path, "moving", 0.9)
+    flicker(tmp_path, "oracle", 0.99, privileged="truth", control=True)
+    found = sheet(tmp_path)
+    assert line(found, "frozen")[0] == "frozen §"
+    assert not line(found, "frozen")[2].endswith(("*", "°"))
+    assert [text for text in found.legend if text.startswith("§")]
+
+
+def objects(root: Path, method: str, iou: float, chance: float = 0.02, **changes) -> None:
+    make_run(root, method, protocol=OBJECTS, fixed={"object-iou-mini": ClipScore(value=iou, chance=chance)}, **changes)
+
+
+def test_the_level_of_chance_is_told_where_a_row_was_given_another_truth(tmp_path):
+    objects(tmp_path, "mine", 0.4)
+    objects(tmp_path, "shuffled", 0.03, privileged="other_truth", control=True)
+    objects(tmp_path, "oracle", 1.0, privileged="truth", control=True)
+    legend = sheet(tmp_path).legend
+    assert "shuffled: all pairs of things, matched or not: Object IoU (mini) 0.020" in legend
+    assert not any("borne out" in text or "withheld" in text for text in legend)
+
+
+@pytest.mark.parametrize(
+    ("true", "shuffled", "reason"),
+    [
+        (0.85, 0.03, "truth against truth reaches an IoU of 0.85 only"),
+        (1.0, 0.30, "shuffled clips reach an IoU of 0.30 where chance is 0.02"),
+    ],
+)
+def test_object_columns_are_withheld_where_the_controls_do_not_bear_them_out(tmp_path, true, shuffled, reason):
+    objects(tmp_path, "mine", 0.4)
+    objects(tmp_path, "yours", 0.5)
+    objects(tmp_path, "shuffled", shuffled, privileged="other_truth", control=True)
+    objects(tmp_path, "oracle", true, privileged="truth", control=True)
+    found = sheet(tmp_path)
+    assert line(found, "mine")[2:5] == ("withheld",) * 3
+    assert line(found, "mine")[1] != "withheld"
+    assert f"Object IoU (mini) withheld: {reason}" in found.legend
+    assert all(place == 1 for _, place in found.bold)
+
+
+def test_object_columns_without_controls_say_that_nothing_bears_them_out(tmp_path):
+    objects(tmp_path, "mine", 0.4)
+    found = sheet(tmp_path)
+    assert line(found, "mine")[3].startswith("0.400")
+    assert any("not borne out here" in text for text in found.legend)
+
+
+def test_a_column_without_any_number_says_why_once(tmp_path):
+    reason = "weights missing, run 'egox-bench weights fetch alexnet'"
+    for method in ("mine", "yours"):
+        make_run(tmp_path, method, protocol=having("psnr", "lpips"), fixed={"lpips": ClipScore(value=None, undefined=reason)})
+    found = sheet(tmp_path)
+    assert line(found, "mine")[2] == "undefined"
+    assert [text for text in found.legend if "LPIPS" in text] == [f"LPIPS undefined: {reason}"]
+    assert not any(text.startswith("mine:") for text in found.legend)
+
+
+def test_a_floor_is_told_with_each_row_at_the_same_number_of_clips(tmp_path):
+    for method, near in (("mine", 900.0), ("yours", 700.0)):
+        folder = make_run(tmp_path, method, protocol=having("psnr", "fvd"), fixed={"fvd": ClipScore(value=500.0)})
+        metrics = dict(read_results(folder / "results.json").metrics)
+        floor = FloorRecord(real=650.0, prediction=near, n=12, splits=20)
+        fvd = msgspec.structs.replace(metrics["fvd"], mean=500.0, n=24, undefined=0, floor=floor)
+        edit(folder, metrics=metrics | {"fvd": fvd})
+    told = [text for text in sheet(tmp_path).legend if text.startswith("FVD floor")]
+    assert told == [
+        "FVD floor: real clips from other real clips 650.00 at N = 12;"
+        " at the same N, against other clips: mine 900.00, yours 700.00"
+    ]
