@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from egox.cameras import Array, Lens
 
+from ..tracking import Tracker, Tracks
 from ..video import Frames
 
 SPAN = 6
@@ -33,17 +34,7 @@ MIN_TRACKS = 20
 MAX_RADIUS = 200 / 448
 """Tracks further from the middle than this share of the side are left out: the lens is black or blurred there."""
 
-_MAX_BACKWARD_PX = 0.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tracks:
-    """Points seen in frame `first` and frame `second` of a video: pixels [points, 2] each."""
-
-    first: int
-    second: int
-    before: Array
-    after: Array
+_TRACKER = Tracker(corners=600, quality=0.01, apart_px=6, window_px=15, radius=MAX_RADIUS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +56,6 @@ def track_pairs(frames: Iterable[Frames], *, every: int = 2) -> list[Tracks]:
 
     Pairs with less than MIN_MOTION_PX median motion or fewer than MIN_TRACKS tracks are left out: they say nothing.
     """
-    import cv2
-
     recent: dict[int, NDArray[np.uint8]] = {}
     found: list[Tracks] = []
     for number, frame in enumerate(frames):
@@ -81,34 +70,12 @@ def track_pairs(frames: Iterable[Frames], *, every: int = 2) -> list[Tracks]:
 
 
 def _tracked(pictures: Sequence[NDArray[np.uint8]], first: int) -> Tracks | None:
-    """Follow corners through consecutive pictures and back again; None where too little moves."""
-    import cv2
-
-    side = pictures[0].shape[0]
-    corners = cv2.goodFeaturesToTrack(pictures[0], maxCorners=600, qualityLevel=0.01, minDistance=6)
-    if corners is None:
+    """Tracks through consecutive pictures; None where too little moves."""
+    tracks, side = _TRACKER.follow(pictures, first), pictures[0].shape[0]
+    if len(tracks.before) < MIN_TRACKS:
         return None
-    forward, seen = _follow(pictures, corners)
-    backward, seen_back = _follow(pictures[::-1], forward)
-    start, end = corners.reshape(-1, 2).astype(np.float64), forward.reshape(-1, 2).astype(np.float64)
-    back = backward.reshape(-1, 2)
-    middle = (side - 1) / 2
-    keep = seen & seen_back & (np.linalg.norm(back - start, axis=1) < _MAX_BACKWARD_PX)
-    for points in (start, end):
-        keep &= np.linalg.norm(points - middle, axis=1) < MAX_RADIUS * side
-    if keep.sum() < MIN_TRACKS or np.median(np.linalg.norm(end - start, axis=1)[keep]) <= MIN_MOTION_PX * side / 448:
-        return None
-    return Tracks(first=first, second=first + len(pictures) - 1, before=start[keep], after=end[keep])
-
-
-def _follow(pictures: Sequence[NDArray[np.uint8]], points: NDArray) -> tuple[NDArray, NDArray[np.bool_]]:
-    import cv2
-
-    seen = np.ones(len(points), bool)
-    for before, after in pairwise(pictures):
-        points, status, _ = cv2.calcOpticalFlowPyrLK(before, after, points, None, winSize=(15, 15), maxLevel=3)  # pyright: ignore
-        seen &= status.ravel() == 1
-    return points, seen
+    motion_px = float(np.median(np.linalg.norm(tracks.after - tracks.before, axis=1)))
+    return None if motion_px <= MIN_MOTION_PX * side / 448 else tracks
 
 
 def plane_angles_deg(rays_before: Array, rays_after: Array, before: Array, after: Array) -> Array:
