@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..video import Frames
 from .luma import luma
 from .metric import ClipValue
+from .regions import Region, frames_with, imagined, lens_circle, said_of_some, seen
 
 PEAK = 255.0
 
@@ -26,6 +27,28 @@ def psnr(prediction: Frames, truth: Frames, *, cap_db: float) -> ClipValue:
 def psnr_luma(prediction: Frames, truth: Frames, *, cap_db: float) -> ClipValue:
     """As `psnr`, on luma in float64."""
     return _capped_mean((mean_squared_error(luma(a), luma(b)) for a, b in zip(prediction, truth)), cap_db)
+
+
+def psnr_lens(prediction: Frames, truth: Frames, *, cap_db: float) -> ClipValue:
+    """As `psnr`, over the pixels of the lens circle."""
+    return _in_region(prediction, truth, lens_circle(truth.shape), cap_db)
+
+
+def psnr_seen(prediction: Frames, truth: Frames, *, cover: NDArray[np.bool_], cap_db: float) -> ClipValue:
+    """As `psnr_lens`, over those pixels that the ego prior covers. cover: [frames, height, width] bool."""
+    return _in_region(prediction, truth, seen(truth.shape, cover), cap_db)
+
+
+def psnr_imagined(prediction: Frames, truth: Frames, *, cover: NDArray[np.bool_], cap_db: float) -> ClipValue:
+    """As `psnr_lens`, over those pixels that the ego prior does not cover."""
+    return _in_region(prediction, truth, imagined(truth.shape, cover), cap_db)
+
+
+def _in_region(prediction: Frames, truth: Frames, region: Region, cap_db: float) -> ClipValue:
+    """Mean of the frames that have such pixels. Raises Undefined where none has."""
+    chosen = frames_with(region)
+    errors = (mean_squared_error(prediction[i][region[i]], truth[i][region[i]]) for i in chosen)
+    return said_of_some(_capped_mean(errors, cap_db), len(chosen), len(region))
 
 
 def mean_squared_error(a: NDArray, b: NDArray) -> float:
