@@ -67,7 +67,10 @@ _LAYERS = (
 _LPIPS = "LPIPS v0.1 of Zhang et al. 2018 on AlexNet (the lpips package's heads and scaling). " + _LAYERS
 _ST_LPIPS = "ST-LPIPS of Ghildyal and Liu 2022 on AlexNet: another trunk than LPIPS, values do not compare. " + _LAYERS
 _WHOLE = "the frame"
-_REGION = "the positions of each layer's grid, each with the share of its pixels that the reference ego prior {covers}"
+_REGION = (
+    "the positions of each layer's grid, each with the share of its pixels that lie in the inscribed circle and that the "
+    "reference ego prior (the method ego-prior with its defaults) {covers}"
+)
 _SEEN = _REGION.format(covers="covers")
 _IMAGINED = _REGION.format(covers="leaves open")
 

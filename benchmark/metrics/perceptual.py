@@ -6,6 +6,7 @@ import numpy as np
 
 from ..errors import Undefined
 from .metric import Arrays, ClipValue
+from .regions import said_of_some
 
 
 def distance(arrays: Arrays) -> ClipValue:
@@ -15,8 +16,8 @@ def distance(arrays: Arrays) -> ClipValue:
 
 
 def distance_seen(arrays: Arrays) -> ClipValue:
-    """As `distance`, over what the reference ego prior covers; see `distance_imagined`."""
-    return _of_region(arrays, "seen", "pixel that the ego prior covers")
+    """As `distance`, over what the reference ego prior covers of the lens circle; see `distance_imagined`."""
+    return _of_region(arrays, "seen")
 
 
 def distance_imagined(arrays: Arrays) -> ClipValue:
@@ -24,18 +25,15 @@ def distance_imagined(arrays: Arrays) -> ClipValue:
 
     Undefined where the clip has no prior, or no frame has such a pixel.
     """
-    return _of_region(arrays, "imagined", "pixel that the ego prior leaves open")
+    return _of_region(arrays, "imagined")
 
 
-def _of_region(arrays: Arrays, region: str, what: str) -> ClipValue:
+def _of_region(arrays: Arrays, region: str) -> ClipValue:
     if region not in arrays:
         raise Undefined("needs the pixels that the ego prior covers")
     frames = arrays[region]
     there = ~np.isnan(frames)
     if not there.any():
-        raise Undefined(f"no frame has a {what}")
-    if there.all():
-        return ClipValue(value=float(frames.mean()), frames=tuple(frames.tolist()))
-    # a curve with gaps is none
-    note = f"{np.count_nonzero(~there)} of {len(frames)} frames have no {what}"
-    return ClipValue(value=float(frames[there].mean()), notes=(note,))
+        raise Undefined("no frame has a pixel in this region")
+    value = ClipValue(value=float(frames[there].mean()), frames=tuple(frames.tolist()))
+    return said_of_some(value, int(there.sum()), len(frames))

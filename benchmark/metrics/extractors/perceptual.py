@@ -18,6 +18,7 @@ from torch import Tensor
 from ...errors import Undefined
 from ...video import Frames
 from ..metric import Arrays
+from ..regions import Region, imagined, seen
 from .network import finite, pictures
 
 Trunk = Callable[[Tensor], Sequence[Tensor]]
@@ -40,7 +41,7 @@ class PerceptualDistance:
         self._least = least
         self._device = device
 
-    def __call__(self, prediction: Frames, truth: Frames, *, cover: NDArray[np.bool_] | None = None) -> Arrays:
+    def __call__(self, prediction: Frames, truth: Frames, *, cover: Region | None = None) -> Arrays:
         """prediction, truth: [T, height, width, 3] uint8 RGB of one shape, seen at their own size; cover: [T, height, width].
 
         Raises Undefined for frames that are too small.
@@ -48,13 +49,14 @@ class PerceptualDistance:
         height, width = truth.shape[1:3]
         if min(height, width) < self._least:
             raise Undefined(f"frames of {width}x{height} are smaller than the {self._least}x{self._least} of {self._network}")
+        regions = {} if cover is None else {"seen": seen(truth.shape, cover), "imagined": imagined(truth.shape, cover)}
         at_once = max(1, _PIXELS_AT_ONCE // (height * width))
         parts: list[dict[str, NDArray]] = []
         for start in range(0, len(truth), at_once):
             part = slice(start, start + at_once)
             with torch.inference_mode():
                 maps = [self._map(*features) for features in self._features(prediction[part], truth[part])]
-            parts.append(_by_region(maps, None if cover is None else cover[part]))
+            parts.append({"frame": _mean(maps)} | {name: mean_over(maps, region[part]) for name, region in regions.items()})
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _features(self, prediction: Frames, truth: Frames) -> list[tuple[Tensor, Tensor, Tensor]]:
@@ -74,19 +76,14 @@ def _of_unit_length(features: Tensor) -> Tensor:
     return features / (torch.linalg.vector_norm(features, dim=1, keepdim=True) + _EPSILON)
 
 
-def _by_region(maps: Sequence[NDArray[np.float64]], cover: NDArray[np.bool_] | None) -> dict[str, NDArray[np.float64]]:
-    everything = [np.ones(found.shape) for found in maps]
-    found = {"frame": _weighted(maps, everything)}
-    if cover is None:
-        return found
-    for name, region in (("seen", cover), ("imagined", ~cover)):
-        shares = torch.from_numpy(np.ascontiguousarray(region, dtype=np.float64))[:, None]
-        weights = [F.interpolate(shares, m.shape[1:], mode="area")[:, 0].numpy() for m in maps]
-        found[name] = _weighted(maps, weights)
-    return found
+def mean_over(maps: Sequence[NDArray[np.float64]], region: Region) -> NDArray[np.float64]:
+    """Distance [frames] over a region [frames, height, width], of the layers' maps [frames, h, w]; NaN where it is empty."""
+    pixels = torch.from_numpy(np.ascontiguousarray(region, dtype=np.float64))[:, None]
+    return _mean(maps, [F.interpolate(pixels, found.shape[1:], mode="area")[:, 0].numpy() for found in maps])
 
 
-def _weighted(maps: Sequence[NDArray[np.float64]], weights: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Sum over layers of weighted means over positions, [frames]; NaN where all weights are 0."""
+def _mean(maps: Sequence[NDArray[np.float64]], weights: Sequence[NDArray[np.float64]] | None = None) -> NDArray[np.float64]:
+    """Sum over layers of means over positions, [frames]; NaN where all weights are 0."""
+    weights = weights or [np.ones(found.shape) for found in maps]
     with np.errstate(invalid="ignore"):
         return np.sum([(m * w).sum(axis=(1, 2)) / w.sum(axis=(1, 2)) for m, w in zip(maps, weights)], axis=0)

@@ -27,11 +27,11 @@ def test_frames_without_such_a_pixel_do_not_count_and_are_noted():
     found = distance_imagined(ARRAYS)
     assert found.value == pytest.approx(0.55)
     assert found.frames is None
-    assert found.notes == ("1 of 3 frames have no pixel that the ego prior leaves open",)
+    assert found.notes == ("1 of 3 frames have no pixel in this region and are left out",)
 
 
 def test_a_prior_that_covers_everything_leaves_nothing_to_imagine():
-    with pytest.raises(Undefined, match="no frame has a pixel that the ego prior leaves open"):
+    with pytest.raises(Undefined, match="no frame has a pixel in this region"):
         distance_imagined({**ARRAYS, "imagined": np.full(3, np.nan)})
 
 

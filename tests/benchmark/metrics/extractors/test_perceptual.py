@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from benchmark.errors import Undefined, UserError
 from benchmark.metrics.extractors.lpips_alex import AlexNetDistance, package_model
-from benchmark.metrics.extractors.perceptual import PerceptualDistance
+from benchmark.metrics.extractors.perceptual import PerceptualDistance, mean_over
 from benchmark.metrics.extractors.st_lpips import ShiftTolerantDistance, blurred, convolved_and_blurred
 from tests.weights_at_hand import need_weights
 
@@ -132,12 +132,29 @@ def test_the_smallest_frame_works_and_one_pixel_less_is_undefined(untrained, nam
         untrained[name](small, small)
 
 
+def test_a_region_that_is_the_whole_frame_is_the_whole_distance_to_the_last_bit():
+    generator = np.random.default_rng(0)
+    maps = [generator.random((2, side, side)) for side in (31, 15, 7)]
+    whole = np.sum([found.mean(axis=(1, 2)) for found in maps], axis=0)
+    assert np.array_equal(mean_over(maps, np.ones((2, 64, 64), bool)), whole)
+    assert np.isnan(mean_over(maps, np.zeros((2, 64, 64), bool))).all()
+
+
+def test_a_position_weighs_as_much_as_the_region_fills_of_it():
+    maps = [np.array([[[1.0, 5.0], [0.0, 0.0]]])]
+    region = np.zeros((1, 4, 4), bool)
+    region[0, :2, 1] = True
+    region[0, 0, 2] = True
+    # two of four pixels of the first position, one of four of the second
+    assert mean_over(maps, region) == pytest.approx((2 * 1.0 + 1 * 5.0) / 3)
+
+
 @BOTH
-def test_a_region_that_is_the_whole_frame_is_the_whole_distance_and_the_other_does_not_exist(untrained, name):
+def test_without_a_cover_there_are_no_regions_and_with_a_full_one_nothing_is_imagined(untrained, name):
     truth, prediction = textured(frames=2, seed=1), textured(frames=2, seed=2)
     found = untrained[name](prediction, truth, cover=np.ones(truth.shape[:3], bool))
-    assert np.array_equal(found["seen"], found["frame"])
     assert np.isnan(found["imagined"]).all()
+    assert np.isfinite(found["seen"]).all()
     assert set(untrained[name](prediction, truth)) == {"frame"}
 
 
@@ -151,8 +168,18 @@ def test_the_two_regions_mean_what_their_names_say(untrained, name):
     found = untrained[name](prediction, truth, cover=cover)
     assert (found["seen"] < 0.7 * found["frame"]).all()
     assert (found["imagined"] > 1.3 * found["frame"]).all()
-    # halves of the frame: on every layer's grid they weigh the same
-    assert (found["seen"] + found["imagined"]) / 2 == pytest.approx(found["frame"], rel=0.05)
+
+
+@BOTH
+def test_corners_outside_of_the_lens_circle_belong_to_neither_region(untrained, name):
+    truth = textured(frames=1, height=96, width=96)
+    cover = np.arange(96) % 2 == np.zeros((1, 96, 1))
+    inside = untrained[name](noisy(truth, 30), truth, cover=cover)
+    spoiled = noisy(truth, 30)
+    spoiled[:, :6, :6] = 255
+    outside = untrained[name](spoiled, truth, cover=cover)
+    assert outside["frame"] - inside["frame"] > 4 * abs(outside["seen"] - inside["seen"])
+    assert outside["frame"] - inside["frame"] > 4 * abs(outside["imagined"] - inside["imagined"])
 
 
 @BOTH
