@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pytest
@@ -64,7 +66,7 @@ def test_a_moved_square_has_the_same_contour_until_it_moves_beyond_the_tolerance
     truth = square(30, 30)
     values = [boundary_f([in_frame(truth)], [in_frame(square(30 + d, 30))], 3).item() for d in range(7)]
     assert values[:4] == [1, 1, 1, 1]
-    assert all(a > b for a, b in zip(values[3:], values[4:]))
+    assert all(a > b for a, b in pairwise(values[3:]))
 
 
 @pytest.mark.parametrize("side", [5, 6])

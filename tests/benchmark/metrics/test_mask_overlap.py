@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pytest
@@ -32,7 +34,7 @@ def test_a_wider_mask_overlaps_less_with_every_pixel_of_dilation():
         grown = cv2.dilate(truth.astype(np.uint8), np.ones((2 * radius + 1,) * 2, np.uint8)).astype(bool)
         values.append(mask_iou(truth[None], grown[None]).item())
     assert values[0] == 1
-    assert all(a > b for a, b in zip(values, values[1:]))
+    assert all(a > b for a, b in pairwise(values))
 
 
 def test_an_empty_mask_or_box_overlaps_with_nothing_not_even_another():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def test_a_20_px_square_moved_by_10_overlaps_by_a_third(mode):
 def test_wider_objects_overlap_less_and_less(mode):
     truth = still(square(30, 30))
     ious = [scores(mode, pairs(still(square(30 - d, 30 - d, 20 + 2 * d)), truth))[1] for d in range(9)]
-    assert all(a > b for a, b in zip(ious, ious[1:]))
+    assert all(a > b for a, b in pairwise(ious))
 
 
 @EVERY_MODE
