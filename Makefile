@@ -28,6 +28,7 @@ $(INSTALLED):
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet -c constraints.txt "setuptools<82" wheel
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode --no-build-isolation \
 		-c constraints.txt -e ".[dev]"
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps --only-binary vbench -c constraints.txt vbench
 	@$(BIN)/python -m compileall -q benchmark egox methods leaderboard
 	@rm -f $(VENV)/.installed-*
 	@touch $@

@@ -9,14 +9,24 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ..errors import unknown
-from . import catalogue_networks, catalogue_pixels, catalogue_sets
+from . import catalogue_beyond, catalogue_motion, catalogue_networks, catalogue_objects, catalogue_pixels, catalogue_sets
 from .metric import GROUPS, Arrays, ClipValue, ExtractorSpec, Floor, MetricSpec, Need, Parameter, SetValue
 
 METRICS: Mapping[str, MetricSpec] = MappingProxyType(
-    {spec.id: spec for part in (catalogue_pixels, catalogue_networks, catalogue_sets) for spec in part.METRICS}
-)
+    {
+        spec.id: spec
+        for catalogue in (
+            catalogue_pixels, catalogue_networks, catalogue_objects, catalogue_sets, catalogue_motion, catalogue_beyond,
+        )
+        for spec in catalogue.METRICS
+    }
+)  # fmt: skip
 EXTRACTORS: Mapping[str, ExtractorSpec] = MappingProxyType(
-    {spec.id: spec for part in (catalogue_networks,) for spec in part.EXTRACTORS}
+    {
+        spec.id: spec
+        for catalogue in (catalogue_networks, catalogue_objects, catalogue_motion, catalogue_beyond)
+        for spec in catalogue.EXTRACTORS
+    }
 )
 
 

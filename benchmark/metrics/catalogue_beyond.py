@@ -32,6 +32,7 @@ _SSIM = (
 def _psnr(part: str, title: str, region: str, needs: frozenset[Need]) -> MetricSpec:
     return MetricSpec(
         id=f"psnr-{part}",
+        group="seen and imagined",
         title=title,
         unit="dB",
         direction="up",
@@ -48,6 +49,7 @@ def _psnr(part: str, title: str, region: str, needs: frozenset[Need]) -> MetricS
 def _ssim(part: str, title: str, region: str, needs: frozenset[Need]) -> MetricSpec:
     return MetricSpec(
         id=f"ssim-{part}",
+        group="seen and imagined",
         title=title,
         unit="",
         direction="up",
@@ -63,6 +65,7 @@ def _ssim(part: str, title: str, region: str, needs: frozenset[Need]) -> MetricS
 METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         id="pose-rotation",
+        group="pose",
         title="Rot. err.",
         unit="deg",
         direction="down",
@@ -76,6 +79,7 @@ METRICS: tuple[MetricSpec, ...] = (
     ),
     MetricSpec(
         id="pose-translation",
+        group="pose",
         title="Trans. err.",
         unit="deg",
         direction="down",

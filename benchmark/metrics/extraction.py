@@ -87,13 +87,13 @@ class Extraction:
         return self._loaded[spec.id]
 
     def _chosen_device(self) -> str:
-        if self._device is None:
-            import torch
+        import torch
 
-            # float32 as on a CPU: TF32 keeps ten bits of a mantissa
-            torch.backends.cuda.matmul.allow_tf32 = False
-            torch.backends.cudnn.allow_tf32 = False
-            torch.backends.cudnn.benchmark = False
+        # float32 as on a CPU: TF32 keeps ten bits of a mantissa
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.benchmark = False
+        if self._device is None:
             self._device = "cuda" if torch.cuda.is_available() else "cpu"
         return self._device
 

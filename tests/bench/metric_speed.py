@@ -1,79 +1,104 @@
-"""Prints how fast metrics score frames at both sizes, and what a dozen mini clips cost, reading included.
+"""Prints what each metric of a protocol costs for one clip, and what scoring a dozen clips again costs with features kept.
 
-python tests/bench/metric_speed.py
+python tests/bench/metric_speed.py [DATA SPLIT PROTOCOL]     (default: sim val mini)
+
+One thread. "first" is the metric alone, nothing kept; metrics that share an extractor (ST-LPIPS and its regions) each pay for
+it there. Weights are fetched before. Networks beside the public packages' own time: network_speed.py, motion_speed.py,
+object_speed.py.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
-from functools import partial
-from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
-
+from benchmark.answers import answers_of_method
+from benchmark.clip import inputs_for
+from benchmark.datasets.opening import open_dataset
+from benchmark.job import ClipIdentity
+from benchmark.metrics import Need
+from benchmark.metrics.extraction import Extraction
+from benchmark.metrics.sample import Sample
+from benchmark.progress import say
 from benchmark.protocols import load_protocol
-from benchmark.stats import cluster_interval, sign_flip_p
-from benchmark.video import FileSource, Frames, Video, count_frames, write_lossless
+from benchmark.readings import ClipReadings
+from benchmark.weights import fetch_open
+from benchmark.work import use_one_thread
+
+CLIPS = 12
 
 
-def footage(frames: int, side: int, seed: int) -> Frames:
-    """Noise: the arithmetic of these metrics takes the same time for any picture."""
-    return np.random.default_rng(seed).integers(0, 256, (frames, side, side, 3), dtype=np.uint8)
+def one_clip(data: str, split: str, name: str) -> None:
+    """Seconds of each metric for the ego prior of one clip, with nothing kept from before."""
+    dataset, protocol = open_dataset(data), load_protocol(name)
+    row = dataset.manifest(split).rows[0]
+    clip = dataset.clip(row, protocol.canvas)
+    assert clip.truth is not None
+    answers = answers_of_method("ego-prior", preset=None, settings={})
+    spec = answers.spec
+    inputs = inputs_for(clip, needs=spec.needs, optional=spec.optional)
+    began = time.perf_counter()
+    prediction = answers.make().generate(inputs, seed=0)
+    print(f"{prediction.shape[0]} frames of {prediction.shape[2]}x{prediction.shape[1]}, {row.clip_id}")
+    print(f"  ego-prior itself         {time.perf_counter() - began:7.2f} s")
+    identity = ClipIdentity(truth="", inputs="", cover="")
+    cover = None
+    if Need.COVER in protocol.reads:
+        from benchmark.cover import cover_source
 
-
-def seconds(work: Callable[[], object], repeat: int = 3) -> float:
-    """The best of a few runs, wall clock."""
-    times = []
-    for _ in range(repeat):
+        cover = cover_source()
+    readings = ClipReadings(clip, protocol.canvas, identity, cover=cover, folder=Path(tempfile.mkdtemp()))
+    if cover is not None:
         began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return min(times)
+        readings.read(Need.COVER)
+        print(f"  cover of the ego prior   {time.perf_counter() - began:7.2f} s, once a clip, kept")
+    extraction = Extraction(None)
+    truth = clip.truth.video.read()
+    missing = protocol.unavailable()
+    for metric, _ in protocol.metrics:
+        times = []
+        for _ in range(2):  # the first loads the network
+            sample = Sample(prediction=prediction, truth=truth, readings=readings)
+            began = time.perf_counter()
+            dict(protocol.score(sample, extraction, only=(metric.id,)))
+            times.append(time.perf_counter() - began)
+        print(f"  {metric.id:24s} {times[1]:7.2f} s" + (f"   ({missing[metric.id]})" if metric.id in missing else ""))
 
 
-def metrics(side: int, frames: int) -> None:
-    """Frames a second of each metric, one process."""
-    protocol = load_protocol("mini")
-    truth, prediction = footage(frames, side, 0), footage(frames, side, 1)
-    protocol.score(prediction[:1], truth[:1])
-    for spec, _ in protocol.metrics:
-        took = seconds(partial(protocol.score, prediction, truth, only=[spec.id]))
-        print(f"{side}x{side}  {spec.id:8s}{frames / took:8.1f} frames/s")
-    took = seconds(partial(protocol.score, prediction, truth))
-    print(f"{side}x{side}  all four{frames / took:8.1f} frames/s")
-
-
-def a_dozen_clips() -> None:
-    """Decoding and scoring 12 mini clips from lossless files, all four metrics."""
-    protocol = load_protocol("mini")
+def a_dozen_clips(data: str, split: str, name: str) -> None:
+    """Seconds of `egox-bench run` on a dozen clips: from nothing, and again with scores gone and features kept."""
     with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder) / f"{i}.mkv" for i in range(13)]
-        for i, path in enumerate(paths):
-            write_lossless(path, footage(17, 128, i), fps=10)
-        assert count_frames(paths[0]) == 17
+        words = ["run", "--method", "ego-prior", "--no-controls", "--data", data, "--split", split, "--protocol", name]
+        words += ["--limit", str(CLIPS), "--workers", "2", "--out", folder]
+        command = [str(Path(sys.executable).with_name("egox-bench")), *words]
+        environment = {**os.environ, "EGOX_BENCH_CACHE": str(Path(folder) / "cache"), "OMP_NUM_THREADS": "1"}
+        environment.setdefault("EGOX_BENCH_WEIGHTS", str(Path.home() / ".cache" / "egox-bench" / "weights"))
+        for what in (
+            "from nothing (rendering, generating, scoring)",
+            "again, scores gone, features kept",
+            "again, nothing to do",
+        ):
+            began = time.perf_counter()
+            subprocess.run(command, env=environment, check=True, capture_output=True)
+            print(f"{CLIPS} clips, 2 workers, {what}: {time.perf_counter() - began:.1f} s")
+            if what.startswith("from"):
+                for file in Path(folder).rglob("scores/*.json"):
+                    file.unlink()
 
-        def video(path: Path) -> Frames:
-            return Video(source=FileSource(path), indices=tuple(range(17)), fps=10).read()
 
-        took = seconds(lambda: [protocol.score(video(a), video(b)) for a, b in pairwise(paths)], repeat=1)
-    print(f"12 clips of 17 frames at 128x128, decoded and scored on all four: {took:.2f} s")
-
-
-def statistics() -> None:
-    """What a table's intervals and tests cost."""
-    values = np.random.default_rng(0).normal(20, 3, 24)
-    few = seconds(lambda: cluster_interval(values.tolist(), [i // 2 for i in range(24)], seed=0))
-    many = np.random.default_rng(0).normal(20, 3, 100_000)
-    lots = seconds(lambda: cluster_interval(many.tolist(), [i // 5 for i in range(100_000)], seed=0), repeat=1)
-    print(f"interval over 12 takes: {few * 1000:.1f} ms; over 20,000 takes of 100,000 clips: {lots:.1f} s")
-    print(f"sign-flip test, exact over 16 takes: {seconds(lambda: sign_flip_p(values[:16], seed=0)) * 1000:.1f} ms")
+def main() -> None:
+    """Both."""
+    asked = sys.argv[1:] or ["sim", "val", "mini"]
+    use_one_thread()
+    for reason in fetch_open(load_protocol(asked[2]).weights()):
+        say(reason)
+    one_clip(*asked)
+    a_dozen_clips(*asked)
 
 
 if __name__ == "__main__":
-    metrics(128, 17)
-    metrics(448, 5)
-    a_dozen_clips()
-    statistics()
+    main()

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from benchmark.errors import UserError
-from benchmark.metrics import METRICS, ClipValue
+from benchmark.metrics import EXTRACTORS, METRICS, ClipValue
 from benchmark.metrics.extraction import Extraction
 from benchmark.metrics.sample import OnlyRate, Sample
 from benchmark.protocols import ClipIdentity, Protocol, load_protocol, protocol_names, score_key
+from benchmark.protocols.protocol import Measured
 
 from ..pixels import PIXELS
 from .metrics.pictures import constant, noisy, textured
@@ -60,19 +61,28 @@ def test_the_protocols_that_ship_are_read_and_carry_their_file_names():
         assert len(protocol.summary) > 40
 
 
-def test_mini_has_all_four_metrics_and_the_full_size_ones_have_two_each():
-    by_name = {name: [spec.id for spec, _ in load_protocol(name).metrics] for name in protocol_names()}
-    assert by_name == {
-        "mini": ["psnr", "ssim", "psnr-y", "ssim-y"],
-        "rgb": ["psnr", "ssim"],
-        "egox-paper": ["psnr-y", "ssim-y"],
-    }
-    assert load_protocol("mini").canvas.name == "mini"
-    assert load_protocol("rgb").canvas.name == load_protocol("egox-paper").canvas.name == "full"
+def test_the_papers_protocol_has_its_eleven_columns_in_their_order():
+    protocol = load_protocol("egox-paper")
+    assert [spec.id for spec, _ in protocol.metrics] == [
+        "psnr-y", "ssim-y", "lpips", "clip-i", "location-error", "object-iou", "contour",
+        "fvd-16", "flicker-canvas", "smoothness-canvas", "dynamic-degree-canvas",
+    ]  # fmt: skip
+    parameters = {spec.id: dict(given) for spec, given in protocol.metrics}
+    assert parameters["object-iou"] == {"tau": 0.9}
+    assert parameters["dynamic-degree-canvas"] == {"threshold_px": 2.0}
+    assert protocol.canvas.name == load_protocol("rgb").canvas.name == "full"
 
 
-def test_the_papers_protocol_says_how_much_of_it_is_there():
-    assert "Two of the paper's eleven columns exist so far" in load_protocol("egox-paper").summary
+def test_the_mini_protocol_needs_weights_of_package_archives_only():
+    protocol = load_protocol("mini")
+    assert protocol.canvas.name == "mini"
+    assert set(protocol.weights()) == {"i3d", "st-lpips-alex", "efficientnet-lite0"}
+    assert all(spec.extractor is None or EXTRACTORS[spec.extractor].package is None for spec, _ in protocol.metrics)
+
+
+def test_no_protocol_calls_a_stand_in_by_the_name_of_what_it_stands_for():
+    names = {spec.title for spec, _ in load_protocol("mini").metrics}
+    assert not names & {METRICS[name].title for name in ("lpips", "clip-i", "object-iou", "smoothness", "dynamic-degree")}
 
 
 def test_a_protocol_of_ones_own_keeps_the_order_of_its_metrics_and_its_parameters(tmp_path):
@@ -131,9 +141,9 @@ def test_prose_does_not_change_a_digest_and_anything_that_moves_numbers_does(tmp
 
 
 def test_a_metrics_new_version_changes_the_protocols_digest_and_only_that_metrics_keys():
-    protocol = load_protocol("rgb")
-    (psnr, given), ssim = protocol.metrics
-    newer = dataclasses.replace(protocol, metrics=((dataclasses.replace(psnr, version=psnr.version + 1), given), ssim))
+    protocol = PIXELS
+    (psnr, given), *others = protocol.metrics
+    newer = dataclasses.replace(protocol, metrics=(Measured(dataclasses.replace(psnr, version=psnr.version + 1), given), *others))
     assert newer.digest != protocol.digest
     before, after = protocol.score_keys("a", clip_of("b")), newer.score_keys("a", clip_of("b"))
     assert before["psnr"] != after["psnr"]

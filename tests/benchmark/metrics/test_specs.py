@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -9,27 +10,36 @@ from pathlib import Path
 import pytest
 
 from benchmark.errors import UserError
-from benchmark.metrics import METRICS, ClipValue, metric_named
-
-from .pictures import noisy, textured
-
-
-def test_every_listed_metric_can_be_loaded_and_scores_a_pair():
-    truth = textured()
-    for spec in METRICS.values():
-        found = spec.load()(noisy(truth, 10), truth, **spec.parameters({}))
-        assert found.value is not None
-        assert found.frames is not None
-        assert len(found.frames) == len(truth)
+from benchmark.metrics import EXTRACTORS, GROUPS, METRICS, ClipValue, metric_named, weights_of
+from benchmark.weights import MANIFEST
 
 
-def test_every_metric_says_what_it_is():
-    for name, spec in METRICS.items():
-        assert name == spec.id
-        assert spec.version >= 1
-        assert spec.direction in ("up", "down")
-        assert len(spec.summary) > 20
-        assert "mean" in spec.definition
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_says_what_it_is_and_has_its_arithmetic(name):
+    spec = METRICS[name]
+    assert spec.id == name
+    assert spec.version >= 1
+    assert spec.group in GROUPS
+    assert len(spec.summary) > 20
+    assert len(spec.definition) > 60
+    assert callable(spec.load())
+    assert spec.of == "clip" or EXTRACTORS[spec.extractor or ""].of == "video"
+    assert set(spec.defaults) <= set(inspect.signature(spec.load()).parameters)
+
+
+@pytest.mark.parametrize("name", EXTRACTORS)
+def test_every_extractor_has_its_class_its_base_and_weights_of_the_manifest(name):
+    spec = EXTRACTORS[name]
+    assert spec.id == name
+    assert len(spec.summary) > 20
+    assert set(weights_of(spec)) <= set(MANIFEST)
+    assert spec.base is None or (spec.of == "pair" and EXTRACTORS[spec.base].of == "video")
+    assert inspect.isclass(spec.load())
+
+
+def test_every_extractor_serves_a_metric():
+    used = {spec.extractor for spec in METRICS.values()} | {spec.base for spec in EXTRACTORS.values()}
+    assert set(EXTRACTORS) <= used
 
 
 def test_listing_metrics_and_reading_results_import_no_array_library():
