@@ -85,16 +85,18 @@ def _group_figure(metrics: list[Measured], group: str, summary: Summary) -> Figu
             curve = one.curves[name]
             _plot(axes[line, column], one, curve)
             if line == 0:
-                axes[line, column].set_title(curve.title, color=INK)
+                axes[line, column].set_title(curve.title, color=INK, pad=14)
             if line == len(metrics) - 1:
                 axes[line, column].set_xlabel(curve.unit)
         limits = _limits(one)
+        aside = ""
         if limits is not None:
             axes[line, 0].set_ylim(*limits)
-        axes[line, 0].set_ylabel(f"{one.title}{f' [{one.unit}]' if one.unit else ''}\n{_better(one)}")
+            aside = f"\ntruth {one.truth:.{one.decimals}f}, off scale"
+        axes[line, 0].set_ylabel(f"{one.title}{f' [{one.unit}]' if one.unit else ''}\n{_better(one)}{aside}")
     figure.suptitle(
-        f"{group}: {summary.dataset} {summary.split}, {len(summary.clips)} clips, {summary.protocol}@{summary.protocol_version}."
-        " Dashed: the truth. Thick: the ladder that must be monotone (orange where it is not).",
+        f"{group}: {summary.dataset} {summary.split}, {len(summary.clips)} clips, {summary.protocol}@{summary.protocol_version}\n"
+        "dashed: the truth; thick: the ladder that must be monotone, orange where it is not",
         fontsize=8.5, color=INK, x=0.01, ha="left",
     )  # fmt: skip
     return figure
@@ -109,7 +111,7 @@ def _limits(one: Measured) -> tuple[float, float] | None:
         return None
     low, high = min(values), max(values)
     gap = max(low - one.truth, one.truth - high)
-    return (low - 0.12 * (high - low), high + 0.12 * (high - low)) if gap > high - low > 0 else None
+    return (low - 0.12 * (high - low), high + 0.12 * (high - low)) if gap > 1.5 * (high - low) > 0 else None
 
 
 def _better(one: Measured) -> str:
@@ -117,6 +119,8 @@ def _better(one: Measured) -> str:
 
 
 def _plot(axes: Axes, one: Measured, curve: Curve) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     points = [(level.level, level.value) for level in curve.levels if level.value is not None]
     if one.truth is not None:
         axes.axhline(one.truth, color=QUIET, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
@@ -129,12 +133,15 @@ def _plot(axes: Axes, one: Measured, curve: Curve) -> None:
     axes.set_xlim(-0.06 * last, 1.06 * last)
     if len(curve.levels) == 2:
         axes.set_xticks([0, last], ["truth", curve.title.split()[-1]])
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_formatter("{x:g}")
     axes.margins(y=0.12)
     axes.grid(axis="y", color="#e8e8e8", linewidth=0.5)
     if not points:
         axes.text(0.5, 0.5, "undefined", transform=axes.transAxes, ha="center", va="center", color=QUIET)
     elif curve.rho is not None:
-        axes.text(0.97, 0.03, f"ρ {curve.rho:+.2f}", transform=axes.transAxes, ha="right", va="bottom", fontsize=6.5, color=QUIET)
+        axes.text(1, 1.02, f"ρ {curve.rho:+.2f}", transform=axes.transAxes, ha="right", va="bottom", fontsize=6.5, color=QUIET)
 
 
 def _levels_figure(lines: list[tuple[str, list[tuple[str, np.ndarray]]]], clip: str) -> Figure:

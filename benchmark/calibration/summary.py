@@ -44,7 +44,10 @@ PRIOR_AGAINST = ("blur", "noise", "shift", "turn", "jitter")
 """Ladders on which the copied prior gets a place: the level that costs as much."""
 
 STEP = 1e-9
-"""What is taken for no change, relative to the larger of the curve's end and 1."""
+"""What is taken for no change at all, relative to the larger of the curve's end and 1."""
+
+FALL = 0.01
+"""What of a curve's range may be lost from a level to the next: a metric that has reached its end trembles there."""
 
 Shape = Literal["monotone", "not monotone", "no answer", "undefined"]
 
@@ -130,8 +133,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     metrics: dict[str, Measured]
 
     def to_bytes(self) -> bytes:
-        """Canonical JSON."""
-        return msgspec.json.format(msgspec.json.encode(self, order="sorted"), indent=2) + b"\n"
+        """The file's content; metrics and ladders in their own order."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
 
     @property
     def failing(self) -> tuple[Measured, ...]:
@@ -272,13 +275,13 @@ def _curve(spec: MetricSpec, ladder: Ladder, levels: tuple[Level, ...]) -> Curve
 
 
 def shape_of(losses: Sequence[float]) -> Shape:
-    """Whether losses rise from level to level: never fall, and end above where they began."""
+    """Whether losses rise from level to level: never fall by more than FALL of their range, and end above where they began."""
     if len(losses) < 2:
         return "undefined"
-    step = STEP * max(1.0, abs(losses[-1]))
-    if max(losses) - min(losses) <= step:
+    step, reach = STEP * max(1.0, abs(losses[-1])), max(losses) - min(losses)
+    if reach <= step:
         return "no answer"
-    rising = all(after >= before - step for before, after in itertools.pairwise(losses))
+    rising = all(after >= before - FALL * reach for before, after in itertools.pairwise(losses))
     return "monotone" if rising and losses[-1] > losses[0] + step else "not monotone"
 
 

@@ -31,7 +31,8 @@ def command(
     workers: Annotated[
         int, typer.Option("--workers", min=1, help="Processes that measure; any number gives the same bytes.")
     ] = 1,
-    out: Annotated[Path, typer.Option("--out", help="Folder that keeps results, tables and figures.")] = Path("calibration"),
+    out: Annotated[Path, typer.Option("--out", help="Folder that keeps results, tables and figures.")] = o.DEFAULT_OUT
+    / "calibration",
     as_json: o.AsJson = False,
 ) -> None:
     """Damage the truth in known ways and watch every metric: what does one degree of head error cost, is a frozen video paid for?
