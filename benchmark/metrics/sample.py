@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from ..errors import Undefined
 from ..video import Frames, pixel_digest
 from .metric import Arrays, Need
+from .pair import constant_note
 
 
 class Readings(Protocol):
@@ -71,6 +72,11 @@ class Sample:
     def truth_digest(self) -> str:
         """Identity of the truth's pixels. Raises Undefined where there is none."""
         return pixel_digest(self.needed_truth)
+
+    @cached_property
+    def constant(self) -> str | None:
+        """A note where the prediction is all but one colour."""
+        return constant_note(self.prediction)
 
     @property
     def needed_truth(self) -> Frames:

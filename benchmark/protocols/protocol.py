@@ -18,7 +18,6 @@ from ..errors import UserError, unknown
 from ..metrics import ClipValue, MetricSpec, Need, Parameter, metric_named, weights_of
 from ..metrics.extraction import Extraction, all_reads, extractor_identity, unavailable
 from ..metrics.measure import ClipPart, extractor_of, measure
-from ..metrics.pair import constant_note
 from ..metrics.sample import Sample
 from ..store import content_key
 from ..video import DECODER
@@ -68,12 +67,11 @@ class Protocol:
         Sizes are the caller's to check (`check_pair`): a caller who has fitted both videos to the canvas and a notebook
         that has not can use it alike. Nothing is resized, trimmed or converted.
         """
-        constant = constant_note(sample.prediction)
         for spec, parameters in self.metrics:
             if only is None or spec.id in only:
                 value = measure(spec, parameters, sample, extraction)
-                if constant and isinstance(value, ClipValue):
-                    value = dataclasses.replace(value, notes=(*value.notes, constant))
+                if sample.constant is not None and isinstance(value, ClipValue):
+                    value = dataclasses.replace(value, notes=(*value.notes, sample.constant))
                 yield spec.id, value
 
     def unavailable(self) -> dict[str, str]:
