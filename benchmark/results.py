@@ -49,8 +49,8 @@ class ClipScore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One line of scores.jsonl: what became of one clip.
 
-    cluster: the take, which statistics resample. prediction: digest of its pixels. Failed clips have no line: they are
-    tried again.
+    cluster: the take, which statistics resample. prediction: digest of its pixels; still: all its frames are one picture.
+    Failed clips have no line: they are tried again.
     """
 
     clip: str
@@ -60,6 +60,7 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     scores: dict[str, ClipScore]
     reason: str | None = None
     prediction: str | None = None
+    still: bool = False
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -149,7 +150,8 @@ class Aggregate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """results.json. n_expected: the split's clips; n_scored: those with a number for at least one metric.
+    """results.json. n_expected: the split's clips; n_scored: those with a number for at least one metric; n_still: those of
+    them whose prediction does not move.
 
     partial: some clips of the split were not attempted (a limit, an interrupt); such a run is no leaderboard row.
     """
@@ -162,6 +164,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     partial: bool
     n_expected: int
     n_scored: int
+    n_still: int
     metrics: dict[str, Aggregate]
 
     def to_bytes(self) -> bytes:
@@ -234,9 +237,14 @@ def summarise(
         protocol=header.protocol,
         partial=min(tried, default=0) < header.split.n,
         n_expected=header.split.n,
-        n_scored=sum(any(score.value is not None for score in record.scores.values()) for record in ordered),
+        n_scored=sum(_has_number(record) for record in ordered),
+        n_still=sum(record.still and _has_number(record) for record in ordered),
         metrics=metrics,
     )
+
+
+def _has_number(record: ClipRecord) -> bool:
+    return any(score.value is not None for score in record.scores.values())
 
 
 def _general(reason: str | None, record: ClipRecord) -> str:

@@ -313,7 +313,13 @@ def _record(job: Job, plan: ClipPlan) -> tuple[ClipRecord | None, dict[str, Part
     if not kept and len(scores) < len(keys):
         return None, {}
     record = ClipRecord(
-        **base, outcome="scored", reason=None, prediction=prediction.pixels, notes=prediction.notes, scores=scores
+        **base,
+        outcome="scored",
+        reason=None,
+        prediction=prediction.pixels,
+        still=prediction.still,
+        notes=prediction.notes,
+        scores=scores,
     )
     return record, parts
 

@@ -70,8 +70,8 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     """clips/<clip>.json: what came of generating one clip.
 
     outcome "done" has pixels (digest of the decoded frames); "undefined" has a reason. notes: what was changed on the way
-    in (videos made elsewhere). clip_digest (of what the method was given) and extra are kept so that `store why` can tell
-    what a key was made of.
+    in (videos made elsewhere). still: all frames are one picture. clip_digest (of what the method was given) and extra are
+    kept so that `store why` can tell what a key was made of.
     """
 
     key: str
@@ -81,6 +81,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     pixels: str | None = None
     notes: tuple[str, ...] = ()
+    still: bool = False
     seconds: float | None = None
     peak_memory_mb: float | None = None
     peak_is_whole_process: bool = False

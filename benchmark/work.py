@@ -217,7 +217,7 @@ class Worker:
         notes = getattr(self._method, "notes", lambda clip: ())(plan.row.clip_id)
         record = Prediction(
             key=plan.prediction_key, clip_digest=plan.clip_digest, extra=plan.extra, outcome="done",
-            pixels=pixel_digest(frames), notes=tuple(notes), seconds=round(seconds, 3),
+            pixels=pixel_digest(frames), notes=tuple(notes), still=bool((frames == frames[:1]).all()), seconds=round(seconds, 3),
             peak_memory_mb=round(peak.mb, 1), peak_is_whole_process=peak.whole_process,
         )  # fmt: skip
         self.job.folder.commit_prediction(plan.row.clip_id, record, frames, fps=inputs.fps)
@@ -285,7 +285,8 @@ class Worker:
 
     def _as_score(self, key: str, value: ClipValue | ClipPart) -> Score:
         if isinstance(value, ClipPart):
-            return Score(key=key, feature=value.feature.tobytes(), truth_feature=value.truth_feature.tobytes())
+            features = {"feature": value.feature.tobytes(), "truth_feature": value.truth_feature.tobytes()}
+            return Score(key=key, notes=value.notes, **features)
         undefined = None if value.undefined is None else self._portable(value.undefined)
         return Score(key=key, value=value.value, undefined=undefined, frames=value.frames, notes=value.notes, chance=value.chance)
 
@@ -293,7 +294,7 @@ class Worker:
         """Both videos, each decoded once for all metrics."""
         job = self.job
         clip = job.dataset.clip(plan.row, job.canvas)
-        if abs(clip.fps - job.canvas.fps) > 0.01:
+        if not abs(clip.fps - job.canvas.fps) <= 0.01:  # of NaN neither is true
             raise UserError(
                 f"{clip.id}: its frames are {clip.fps:g} a second, protocol {job.protocol.name} measures {job.canvas.fps:g}"
             )

@@ -84,6 +84,7 @@ def make_run(
         partial=partial,
         n_expected=len(CLIPS),
         n_scored=len(records),
+        n_still=0,
         metrics={metric: Aggregate(version=(versions or {}).get(metric, 1), **aggregate) for metric in metrics},
     )
     write_results(folder / "results.json", results)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 from pathlib import Path
@@ -10,7 +11,6 @@ import msgspec
 import pytest
 
 from benchmark.errors import UserError
-from benchmark.protocols import load_protocol
 from benchmark.results import (
     ClipRecord,
     ClipScore,
@@ -26,7 +26,9 @@ from benchmark.results import (
     write_results,
 )
 
-RGB = load_protocol("rgb")
+from ..pixels import PIXELS
+
+TWO = dataclasses.replace(PIXELS, name="two", metrics=PIXELS.metrics[:2])
 
 
 def header(n: int, **changes) -> Header:
@@ -37,7 +39,7 @@ def header(n: int, **changes) -> Header:
         method=msgspec.structs.replace(method, **changes),
         seed=3,
         split=SplitHeader(name="unseen", dataset="sim", digest="0123456789abcdef", n=n),
-        protocol=ProtocolHeader(name=RGB.name, version=RGB.version, digest=RGB.digest),
+        protocol=ProtocolHeader(name=TWO.name, version=TWO.version, digest=TWO.digest),
     )
 
 
@@ -60,7 +62,7 @@ def undefined(clip: int) -> ClipRecord:
 
 
 def summary(records, *, n: int, n_errors: int = 0) -> Results:
-    return summarise(records, failed=[f"failed {i}" for i in range(n_errors)], header=header(n), protocol=RGB)
+    return summarise(records, failed=[f"failed {i}" for i in range(n_errors)], header=header(n), protocol=TWO)
 
 
 def test_a_metric_is_the_mean_over_clips_with_an_interval_around_it():
@@ -131,7 +133,18 @@ def test_bytes_are_canonical_json_that_python_reads_alike():
     raw = json.loads(data)
     assert data == (json.dumps(raw, sort_keys=True, indent=2) + "\n").encode()
     assert raw["schema"] == 1
-    assert set(raw) == {"schema", "method", "seed", "split", "protocol", "partial", "n_expected", "n_scored", "metrics"}
+    assert set(raw) == {
+        "schema",
+        "method",
+        "seed",
+        "split",
+        "protocol",
+        "partial",
+        "n_expected",
+        "n_scored",
+        "n_still",
+        "metrics",
+    }
 
 
 def test_results_hold_nothing_of_time_place_or_machine():

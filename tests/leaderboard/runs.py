@@ -60,11 +60,12 @@ def make_run(
     privileged: str = "none",
     control: bool = False,
     static: bool = False,
+    frozen: bool = False,
     fixed: Mapping[str, ClipScore] | None = None,
 ) -> Path:
     """Write one run's results.json and scores.jsonl; returns its folder. The first `undefined` clips have no number.
 
-    fixed: metrics that have this score on every clip.
+    frozen: its videos do not move. fixed: metrics that have this score on every clip.
     """
     own = np.random.default_rng([sum(method.encode()), seed]).normal(0, 0.2, clips)
     shared = np.random.default_rng(7).normal(0, 3, clips)
@@ -82,7 +83,7 @@ def make_run(
             for spec, _ in protocol.metrics
         }
         scores.update({metric: score for metric, score in (fixed or {}).items() if metric in scores})
-        records.append(ClipRecord(**base, outcome="scored", prediction="d", scores=scores))
+        records.append(ClipRecord(**base, outcome="scored", prediction="d", still=frozen, scores=scores))
     header = Header(
         method=MethodHeader(
             id=method, version=version, source="s", options=options or {}, privileged=privileged, control=control, static=static

@@ -59,7 +59,7 @@ def test_without_the_truths_own_value_nothing_is_best_on_it(tmp_path):
 
 
 def test_a_frozen_video_is_flagged_and_never_best_on_video_metrics(tmp_path):
-    flicker(tmp_path, "frozen", 1.0)
+    flicker(tmp_path, "frozen", 1.0, frozen=True)
     flicker(tmp_path, "moving", 0.9)
     flicker(tmp_path, "oracle", 0.99, privileged="truth", control=True)
     found = sheet(tmp_path)
