@@ -9,7 +9,7 @@ from .canvas import Canvas
 from .clip import Clip, Input
 from .errors import Undefined
 from .metrics import Need
-from .metrics.extraction import read_arrays, write_arrays
+from .metrics.extraction import keep_arrays, read_arrays
 from .store import content_key
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class ClipReadings:
         if kept is None:
             mask = np.asarray(self._cover.cover(self._clip), dtype=bool)
             kept = {"bits": np.packbits(mask), "shape": np.asarray(mask.shape)}
-            if path:
-                write_arrays(path, kept)
+            if path and self._folder:
+                keep_arrays(path, kept, below=self._folder)
         shape = tuple(int(n) for n in kept["shape"])
         return np.unpackbits(kept["bits"], count=int(np.prod(shape))).reshape(shape).astype(bool)

@@ -6,15 +6,16 @@ Kept arrays are files below the cache, safe to delete, written atomically; one t
 from __future__ import annotations
 
 import contextlib
-import zipfile
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import Undefined, UserError
-from ..files import atomic_file
+from ..errors import StorageError, Undefined, UserError
+from ..files import atomic_file, reason_of
+from ..progress import say
 from ..store import content_key
 from ..video import Frames
 from .metric import Arrays, ExtractorSpec, Need
@@ -70,8 +71,8 @@ class Extraction:
         arrays = read_arrays(path) if path else None
         if arrays is None:
             arrays = make()
-            if path:
-                write_arrays(path, arrays)
+            if path and self._folder:
+                keep_arrays(path, arrays, below=self._folder)
         sample.kept[key] = arrays
         return arrays
 
@@ -136,26 +137,34 @@ def _read(spec: ExtractorSpec, sample: Sample) -> dict[str, Any]:
 
 
 def read_arrays(path: Path) -> Arrays | None:
-    """The arrays of a file that `write_arrays` made; None where there is none or it is damaged (it is then removed)."""
+    """The arrays of a file that `keep_arrays` made; None where there is none or it is damaged (it is then removed)."""
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+    except Exception:  # numpy, zipfile and zlib each have their own for bytes that are no archive of arrays
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
         return None
 
 
-def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Keep arrays in a compressed file, atomically."""
+def keep_arrays(path: Path, arrays: Mapping[str, Any], *, below: Path) -> None:
+    """Keep arrays in a compressed file, atomically. Where that is impossible it is said once a folder `below`, no more."""
 
     def write(aside: Path) -> None:
         with aside.open("wb") as file:
             np.savez_compressed(file, **arrays)
 
-    atomic_file(path, write)
+    try:
+        atomic_file(path, write)
+    except StorageError as error:
+        _tell_unkept(below, reason_of(error.__cause__ or error))
+
+
+@functools.cache
+def _tell_unkept(folder: Path, reason: str) -> None:
+    say(f"{folder}: cannot be written ({reason}); what belongs there is made again next time")
 
 
 def unavailable(spec: ExtractorSpec) -> str | None:
@@ -167,7 +176,12 @@ def unavailable(spec: ExtractorSpec) -> str | None:
 
     if spec.package is not None and importlib.util.find_spec(spec.package) is None:
         return f"package {spec.package!r} is not installed (see 'egox-bench doctor')"
-    try:
-        return missing(weights_of(spec))
-    except UserError as error:
-        return str(error)
+    damaged = []
+    for name in weights_of(spec):
+        try:
+            missing([name])
+        except UserError:
+            damaged.append(name)
+    if damaged:  # without the file's path: a reason is stored, and equal runs on two machines must be equal bytes
+        return f"weights damaged, run 'egox-bench weights fetch {' '.join(damaged)}'"
+    return missing(weights_of(spec))
