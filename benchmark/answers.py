@@ -12,7 +12,7 @@ from .clip import ClipInputs
 from .errors import Undefined, UserError
 from .files import file_key
 from .registry import Method, MethodSpec, deciding_options, load_registry, options_from
-from .video import Frames, Resize, decoded_frames
+from .video import Frames, Resize, Storage, decoded_frames, storage
 
 Crop = Literal["none", "right"]
 
@@ -65,7 +65,7 @@ def answers_of_videos(folder: Path, *, name: str, crop: Crop) -> Answers:
 
     return Answers(
         spec=spec,
-        source="videos-1",
+        source="videos-2",
         key_options={"crop": crop},
         make=lambda: VideosMadeElsewhere(folder, crop),
         extra_key=extra_key,
@@ -105,6 +105,8 @@ class VideosMadeElsewhere:
         path = video_of(self._folder, inputs.clip_id)
         if path is None:
             raise Undefined(f"no video {inputs.clip_id}.mp4 in the folder")
+        held = storage(path)
+        _refuse_conversion(path.name, held)
         notes, kept = [], []
         decoded = 0
         for frame in decoded_frames(path):
@@ -112,16 +114,19 @@ class VideosMadeElsewhere:
             if decoded <= inputs.n_frames:
                 kept.append(frame)
         if decoded < inputs.n_frames:
-            raise Undefined(f"{path.name} has {decoded} frames, {inputs.n_frames} are asked for; videos are never stretched")
+            raise Undefined(
+                f"{path.name} has {decoded} frame{'s' if decoded != 1 else ''}, {inputs.n_frames} are asked for; videos are never stretched"
+            )
+        if decoded < held.frames:
+            notes.append(f"lists {held.frames} frames, {decoded} can be decoded: it may be truncated")
         if decoded > inputs.n_frames:
             notes.append(f"length {decoded} -> first {inputs.n_frames} frames")
         if path.suffix != ".mkv":
             notes.append(f"decoded from {path.suffix[1:]}, which may be lossy")
         frames, changes = fit_size(np.stack(kept), inputs.size, crop=self._crop)
         notes += changes
-        fps = _tagged_fps(path)
-        if fps is not None and abs(fps - inputs.fps) > 0.01:
-            notes.append(f"rate tag {fps:g} fps ignored, frames are taken as {inputs.fps:g} fps")
+        if held.fps is not None and abs(held.fps - inputs.fps) > 0.01:
+            notes.append(f"rate tag {held.fps:g} fps ignored, frames are taken as {inputs.fps:g} fps")
         self._notes[inputs.clip_id] = tuple(notes)
         return frames
 
@@ -155,9 +160,11 @@ def fit_size(frames: Frames, size: tuple[int, int], *, crop: Crop) -> tuple[Fram
     return np.ascontiguousarray(frames), notes
 
 
-def _tagged_fps(path: Path) -> float | None:
-    import av
-
-    with av.open(str(path)) as container:
-        rate = container.streams.video[0].average_rate
-        return float(rate) if rate else None
+def _refuse_conversion(name: str, held: Storage) -> None:
+    """Raise UserError where 8-bit RGB needs a choice that is the maker's: of tones, of a background, of colours."""
+    if held.bits > 8:
+        raise UserError(f"{name} has {held.bits} bits a channel; convert it to 8 bits yourself (HDR to the usual range first)")
+    if held.alpha:
+        raise UserError(f"{name} has an alpha channel; blend or drop it first")
+    if held.grey:
+        raise UserError(f"{name} is grey; write it with three equal channels yourself")

@@ -306,6 +306,37 @@ def decoded_frames(path: Path) -> Iterator[Frames]:
             ) from None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """How a file says it holds its pictures.
+
+    frames: that its header lists, 0 where it lists none. fps: its rate tag. bits: of the finest channel. alpha, grey:
+    whether it has transparency; whether it has no colour.
+    """
+
+    frames: int
+    fps: float | None
+    bits: int
+    alpha: bool
+    grey: bool
+
+
+def storage(path: Path) -> Storage:
+    """What a file's header says, without decoding. Raises UserError where it cannot be opened."""
+    with _opened(path) as container:
+        stream = container.streams.video[0]
+        held, rate = stream.codec_context.format, stream.average_rate
+        parts = held.components if held is not None else ()
+        return Storage(
+            frames=stream.frames,
+            fps=float(rate) if rate else None,
+            bits=max((part.bits for part in parts), default=8),
+            # of WebM the decoder leaves the transparency out, and only a tag tells of it
+            alpha=any(part.is_alpha for part in parts) or stream.metadata.get("alpha_mode") == "1",
+            grey=held is not None and not (held.is_rgb or held.has_palette or any(part.is_chroma for part in parts)),
+        )
+
+
 def count_frames(path: Path) -> int:
     """How many frames a file really decodes to; slow, and never what its header says."""
     return sum(1 for _ in decoded_frames(path))
