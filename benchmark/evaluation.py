@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from .cache import cache_root
@@ -26,8 +26,8 @@ class Evaluation:
 
     metrics: metric id to the mean over clips that have a number; None where none has. clips: clip id to metric id to the
     clip's value, its per-frame curve and notes. sets: metric id to the value of a metric of the whole set (FVD), each clip
-    counted as a take of its own. off_canvas: clips whose size or length is not the protocol's, so that
-    their numbers do not belong into its tables.
+    counted as a take of its own. off_canvas: clips whose size, length or (of a `Video`) frame rate is not the protocol's,
+    so that their numbers do not belong into its tables.
     """
 
     protocol: Protocol
@@ -48,7 +48,7 @@ class Evaluation:
             lines += sorted(f"    undefined: {reason}" for reason in reasons if reason is not None)
         if self.off_canvas:
             canvas = self.protocol.canvas
-            asked = f"{canvas.frames} frames of {canvas.ego_side}x{canvas.ego_side}"
+            asked = f"{canvas.frames} frames of {canvas.ego_side}x{canvas.ego_side} at {canvas.fps:g} fps"
             lines.append(f"  {len(self.off_canvas)} not on the protocol's canvas ({asked}): not comparable with its tables")
         return "\n".join(lines)
 
@@ -60,8 +60,9 @@ def evaluate(
 
     Footage is an array [frames, height, width, 3] uint8 RGB or a `Video`; prediction and truth must agree in shape, and
     nothing is resized. Videos are decoded one pair at a time. protocol: a name, a path to a TOML file, or a `Protocol`.
-    What needs more of a clip than its two videos (its camera, its exo view) is undefined here.
-    Raises UserError naming the clip and both shapes where a pair does not fit, and the clips where keys differ.
+    Frames are taken to come at the protocol's rate. What needs more of a clip than its two videos (its camera, its exo view)
+    is undefined here. Raises UserError naming the clip and both shapes where a pair does not fit, where a `Video` has no
+    frame rate, and the clips where keys differ.
 
     >>> import numpy as np
     >>> import benchmark
@@ -77,6 +78,7 @@ def evaluate(
     parts: dict[str, list[ClipPart]] = {}
     off_canvas = []
     for name, (ours, theirs) in _paired(pred, truth).items():
+        rates = [_rate(footage, label=name) for footage in (ours, theirs) if isinstance(footage, Video)]
         sample = Sample(prediction=_frames(ours), truth=_frames(theirs), readings=OnlyRate(fps=canvas.fps))
         check_pair(sample.prediction, sample.needed_truth, label=name)
         found = dict(chosen.score(sample, extraction))
@@ -84,7 +86,8 @@ def evaluate(
         for metric, part in found.items():
             if isinstance(part, ClipPart):
                 parts.setdefault(metric, []).append(part)
-        if sample.prediction.shape[:3] != (canvas.frames, canvas.ego_side, canvas.ego_side):
+        shape = (canvas.frames, canvas.ego_side, canvas.ego_side)
+        if sample.prediction.shape[:3] != shape or any(abs(rate - canvas.fps) > 0.01 for rate in rates):
             off_canvas.append(name)
     metrics: dict[str, float | None] = {}
     sets: dict[str, SetValue] = {}
@@ -108,7 +111,9 @@ def _of_set(spec: MetricSpec, parameters: Mapping[str, Parameter], parts: list[C
 
     ours = np.stack([part.feature for part in parts]).astype(np.float64)
     theirs = np.stack([part.truth_feature for part in parts]).astype(np.float64)
-    return spec.load()(ours, theirs, [str(number) for number in range(len(parts))], **parameters)
+    value: SetValue = spec.load()(ours, theirs, [str(number) for number in range(len(parts))], **parameters)
+    noted = [part.notes for part in parts if part.notes]
+    return replace(value, notes=(*value.notes, f"{len(noted)} of {len(parts)} clips: {noted[0][0]}")) if noted else value
 
 
 def _paired(pred: Footage | Mapping[str, Footage], truth: Footage | Mapping[str, Footage]) -> dict[str, tuple[Footage, Footage]]:
@@ -123,6 +128,12 @@ def _paired(pred: Footage | Mapping[str, Footage], truth: Footage | Mapping[str,
             named = ", ".join(sorted(missing)[:5]) + (", …" if len(missing) > 5 else "")
             raise UserError(f"{what} lacks {len(missing)} clip{'s' if len(missing) > 1 else ''} of the other mapping: {named}")
     return {name: (pred[name], truth[name]) for name in truth}
+
+
+def _rate(video: Video, *, label: str) -> float:
+    if not (math.isfinite(video.fps) and video.fps > 0):
+        raise UserError(f"{label}: a video with a frame rate of {video.fps}; say how many frames a second it has")
+    return video.fps
 
 
 def _frames(footage: Footage) -> Frames:

@@ -285,8 +285,8 @@ class Worker:
 
     def _as_score(self, key: str, value: ClipValue | ClipPart) -> Score:
         if isinstance(value, ClipPart):
-            features = {"feature": value.feature.tobytes(), "truth_feature": value.truth_feature.tobytes()}
-            return Score(key=key, notes=value.notes, **features)
+            ours, theirs = value.feature.tobytes(), value.truth_feature.tobytes()
+            return Score(key=key, feature=ours, truth_feature=theirs, notes=value.notes)
         undefined = None if value.undefined is None else self._portable(value.undefined)
         return Score(key=key, value=value.value, undefined=undefined, frames=value.frames, notes=value.notes, chance=value.chance)
 

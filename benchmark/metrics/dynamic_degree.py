@@ -61,7 +61,9 @@ def _degree(top: NDArray, *, threshold_px: float) -> ClipValue:
 
 def _too_few(top: NDArray) -> str | None:
     kept = len(top) + 1
-    return f"{kept} frames at about {FPS} a second, motion needs {FEWEST}" if kept < FEWEST else None
+    if kept >= FEWEST:
+        return None
+    return f"{kept} frame{'s' if kept > 1 else ''} at about {FPS} a second, motion needs {FEWEST}"
 
 
 def is_dynamic(top: NDArray, threshold_px: float) -> bool:

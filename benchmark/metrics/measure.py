@@ -18,10 +18,14 @@ from .sample import Sample
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipPart:
-    """What a clip gives to a metric of the whole set: the features [D] float32 of its prediction and of its truth."""
+    """What a clip gives to a metric of the whole set: the features [D] float32 of its prediction and of its truth.
+
+    notes: what a reader of the set's number must know of this clip (a constant picture).
+    """
 
     feature: NDArray[np.float32]
     truth_feature: NDArray[np.float32]
+    notes: tuple[str, ...] = ()
 
 
 def measure(
@@ -60,7 +64,8 @@ def _part(spec: MetricSpec, sample: Sample, extraction: Extraction) -> ClipPart:
     if extractor is None:
         raise ValueError(f"metric {spec.id} of a set has no extractor")
     ours, theirs = extraction.prediction(extractor, sample), extraction.truth(extractor, sample)
-    part = ClipPart(feature=_vector(ours["feature"]), truth_feature=_vector(theirs["feature"]))
+    notes = () if sample.constant is None else (sample.constant,)
+    part = ClipPart(feature=_vector(ours["feature"]), truth_feature=_vector(theirs["feature"]), notes=notes)
     if not (np.isfinite(part.feature).all() and np.isfinite(part.truth_feature).all()):
         raise UserError(f"features of {extractor.id} hold NaN or infinity; run 'egox-bench weights verify'")
     return part

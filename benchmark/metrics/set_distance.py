@@ -55,7 +55,8 @@ class SetDistance:
         notes = notes if len(kept) < len(truth) else ()
         n = len(kept)
         if n < MINIMUM:
-            return SetValue(value=None, n=n, undefined=f"{n} different clips; {self.name} needs {MINIMUM} or more", notes=notes)
+            reason = f"{n} different clip{'s' if n > 1 else ''}; {self.name} needs {MINIMUM} or more"
+            return SetValue(value=None, n=n, undefined=reason, notes=notes)
         members = members_of([takes[int(i)] for i in kept])
         kernels = self.kernels(prediction[kept], truth[kept])
         value = self.paired(kernels)

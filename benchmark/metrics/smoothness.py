@@ -23,7 +23,7 @@ def smoothness(prediction: Arrays) -> ClipValue:
     """
     errors = prediction["error"]
     if not len(errors):
-        return ClipValue.not_there("fewer than 3 frames, none lies between two kept ones")
+        return ClipValue.not_there("fewer than 3 frames, smoothness needs 3: none lies between two kept ones")
     return ClipValue(value=_kept(float(errors.mean())), frames=tuple(_kept(float(error)) for error in errors))
 
 

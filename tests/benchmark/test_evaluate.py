@@ -80,7 +80,7 @@ def test_footage_off_the_protocols_canvas_is_said_to_be_so():
     right = textured(frames=17, height=128, width=128)
     found = benchmark.evaluate({"small": small, "right": right}, {"small": small, "right": right}, protocol=PIXELS)
     assert found.off_canvas == ("small",)
-    assert "1 not on the protocol's canvas (17 frames of 128x128): not comparable" in str(found)
+    assert "1 not on the protocol's canvas (17 frames of 128x128 at 10 fps): not comparable" in str(found)
     assert "canvas" not in str(benchmark.evaluate(right, right, protocol=PIXELS))
 
 

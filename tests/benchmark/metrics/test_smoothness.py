@@ -37,7 +37,7 @@ def test_the_value_is_one_minus_the_mean_error_of_255():
 @BOTH
 def test_fewer_than_three_frames_are_undefined(extractor):
     found = smoothness(extractor(textured(frames=2)))
-    assert found.undefined == "fewer than 3 frames, none lies between two kept ones"
+    assert found.undefined == "fewer than 3 frames, smoothness needs 3: none lies between two kept ones"
     assert smoothness(extractor(textured(frames=3))).value is not None
 
 
