@@ -1,4 +1,4 @@
-"""Objects by SAM 2, told apart by DINOv3, as the public calibration of the paper's protocol finds them.
+"""Objects by SAM 2 in transformers, told apart by DINOv3, as the public calibration of the paper's protocol finds them.
 
 Source: suhwan-cho/exoego-wip, reproducing_egox.md.
 """
@@ -8,80 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ...video import Frames
-from ..mask_tracks import Masks, Tracks, TrackWriter, box_of
-from ..metric import Arrays
 from .dinov3 import Dinov3
+from .followed_objects import FollowedObjects
 from .sam2_masks import AutomaticMasks
 from .sam2_tracks import Tracker
 
-MIN_SEED_SIDE = 32
-"""px: an object whose box is narrower or lower in the first frame is not followed."""
-MOST = 32
-"""Objects that are followed, the surest; the calibration has no limit, memory and time have."""
-MIN_PROMPT_IOU = 0.8
-"""Of an object's mask with what the tracker takes it for in the first frame; below it, it follows something else."""
-MIN_AREA = 64
-"""px: a smaller mask is absent from its frame."""
-MIN_CROP_SIDE = 8
-"""px: a narrower or lower box has no feature in its frame."""
 
-
-class Sam2Objects:
-    """The first frame's objects through the video, a feature of each, and one of each frame's box."""
+class Sam2Objects(FollowedObjects):
+    """`FollowedObjects` of SAM 2's automatic masks and video model."""
 
     def __init__(self, weights: Mapping[str, Path], device: str) -> None:
-        self._segment = AutomaticMasks(weights["sam2-hiera-large"], device)
-        self._track = Tracker(weights["sam2-hiera-large"], device)
-        self._features = Dinov3(weights["dinov3-vitl16"], device)
-
-    def __call__(self, frames: Frames) -> Arrays:
-        """What a `TrackWriter` writes, and unit vectors, float32, zero where there is none.
-
-        "feature" [objects, D]: of the mask in the first frame. "frame_feature" [frames, objects, D]: of the crop of the box.
-        "seeds", "prompt_failed" [1]: how many objects were to be followed, and how many of these the tracker did not take.
-        """
-        _, height, width, _ = frames.shape
-        seeds = large_enough(self._segment(frames[0]))
-        writer, kept = TrackWriter(height, width, min_area=MIN_AREA), np.zeros(len(seeds), np.bool_)
-        if len(seeds):
-            for i, masks in enumerate(self._track(frames, seeds)):
-                if i == 0:
-                    kept = taken(seeds, masks)
-                writer.add(masks[kept])
-        else:
-            for _ in frames:
-                writer.add(seeds)
-        arrays = writer.arrays()
-        tracks = Tracks.read(arrays)
-        return {
-            **arrays,
-            "feature": self._features.of_masks(frames[0], tracks.masks(0)),
-            "frame_feature": self._of_boxes(frames, tracks.boxes),
-            "seeds": np.array([len(seeds)]),
-            "prompt_failed": np.array([len(seeds) - int(kept.sum())]),
-        }
-
-    def _of_boxes(self, frames: Frames, boxes: NDArray[np.int32]) -> NDArray[np.float32]:
-        features = np.zeros((*boxes.shape[:2], self._features.width), np.float32)
-        sides = boxes[..., 2:] - boxes[..., :2]
-        for t, frame in enumerate(frames):
-            able = np.flatnonzero(sides[t].min(axis=1, initial=MIN_CROP_SIDE) >= MIN_CROP_SIDE)
-            crops = [frame[top:bottom, left:right] for left, top, right, bottom in boxes[t, able].tolist()]
-            features[t, able] = self._features.of_crops(crops)
-        return features
-
-
-def large_enough(masks: Masks) -> Masks:
-    """The first MOST of the masks whose boxes are at least MIN_SEED_SIDE wide and high."""
-    boxes = np.array([box_of(mask) for mask in masks]).reshape(-1, 4)
-    return masks[((boxes[:, 2:] - boxes[:, :2]) >= MIN_SEED_SIDE).all(axis=1)][:MOST]
-
-
-def taken(seeds: Masks, tracked: Masks) -> NDArray[np.bool_]:
-    """[objects]: whether the tracker's mask of the first frame is the one that it was given."""
-    both, either = (seeds & tracked).sum(axis=(1, 2)), (seeds | tracked).sum(axis=(1, 2))
-    return both >= MIN_PROMPT_IOU * either
+        """weights: "sam2-hiera-large", "dinov3-vitl16"."""
+        sam2 = weights["sam2-hiera-large"]
+        super().__init__(AutomaticMasks(sam2, device), Tracker(sam2, device), Dinov3(weights["dinov3-vitl16"], device))

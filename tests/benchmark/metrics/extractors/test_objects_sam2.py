@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from benchmark.metrics import objects_egoexo4d, objects_paper, objects_strict
+from benchmark.metrics.extractors.followed_objects import large_enough, taken
 from benchmark.metrics.extractors.object_pairs import AllPairs
-from benchmark.metrics.extractors.objects_sam2 import Sam2Objects, large_enough, taken
+from benchmark.metrics.extractors.objects_sam2 import Sam2Objects
 from benchmark.metrics.mask_tracks import Tracks
 
 from ..pictures import textured
