@@ -40,7 +40,7 @@ def convert(path: Path, into: Path, *, form: Literal["numpy-pickle", "torch"], n
     """Write the arrays of a published file as safetensors: floats as float32, integers as they are, keys flat.
 
     numpy-pickle: nested dicts of arrays; keys are joined by "/", array layouts left as they are. torch: a state dict, or a
-    checkpoint that holds one under "state_dict". name: what errors call the file. Raises UserError for one
+    checkpoint that holds one under "state_dict" or "model". name: what errors call the file. Raises UserError for one
     that is not of this form or that asks for more than arrays.
     """
     from safetensors.numpy import save
@@ -101,8 +101,9 @@ def _state_dict(path: Path, name: str) -> Mapping[str, NDArray]:
             (line for line in str(error).splitlines() if "Unsupported" in line or "GLOBAL" in line), "it cannot be parsed"
         )
         raise UserError(f"{name}: refused: {reason.strip()}") from error
-    if isinstance(loaded, Mapping) and isinstance(loaded.get("state_dict"), Mapping):
-        loaded = loaded["state_dict"]
+    for holder in ("state_dict", "model"):
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(holder), Mapping):
+            loaded = loaded[holder]
     if not isinstance(loaded, Mapping) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
         raise UserError(f"{name}: not a state dict: a mapping of names to tensors was expected")
     return {

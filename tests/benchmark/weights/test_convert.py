@@ -93,6 +93,13 @@ def test_floats_become_float32_and_integers_stay(tmp_path):
     assert found["count"].shape == ()
 
 
+@pytest.mark.parametrize("holder", ["state_dict", "model"])
+def test_a_checkpoint_may_hold_its_state_among_other_things(tmp_path, holder):
+    torch.save({holder: {"weight": torch.ones(2)}, "epoch": 3}, tmp_path / "a.pth")
+    convert(tmp_path / "a.pth", tmp_path / "out", form="torch", name="a.pth")
+    assert list(load_file(tmp_path / "out")) == ["weight"]
+
+
 def test_tensors_that_share_memory_or_are_views_keep_their_values(tmp_path):
     whole = torch.arange(12.0).reshape(3, 4)
     torch.save({"a": whole, "b": whole.T, "c": whole[:, 1]}, tmp_path / "a.pth")
