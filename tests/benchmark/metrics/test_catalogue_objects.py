@@ -13,9 +13,11 @@ from benchmark.metrics.catalogue_objects import EXTRACTORS, METRICS
 BY_ID = {spec.id: spec for spec in EXTRACTORS}
 
 
-def test_four_modes_have_three_metrics_each():
+def test_five_modes_have_three_metrics_each():
     assert [spec.id for spec in METRICS] == [
-        f"{name}{mode}" for mode in ("", "-egoexo4d", "-strict", "-mini") for name in ("location-error", "object-iou", "contour")
+        f"{name}{mode}"
+        for mode in ("", "-sam2", "-egoexo4d", "-strict", "-mini")
+        for name in ("location-error", "object-iou", "contour")
     ]
     assert len({spec.title for spec in METRICS}) == len(METRICS)
 
