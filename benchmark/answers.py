@@ -114,9 +114,8 @@ class VideosMadeElsewhere:
             if decoded <= inputs.n_frames:
                 kept.append(frame)
         if decoded < inputs.n_frames:
-            raise Undefined(
-                f"{path.name} has {decoded} frame{'s' if decoded != 1 else ''}, {inputs.n_frames} are asked for; videos are never stretched"
-            )
+            found = "1 frame" if decoded == 1 else f"{decoded} frames"
+            raise Undefined(f"{path.name} has {found}, {inputs.n_frames} are asked for; videos are never stretched")
         if decoded < held.frames:
             notes.append(f"lists {held.frames} frames, {decoded} can be decoded: it may be truncated")
         if decoded > inputs.n_frames:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from .cache import cache_root
-from .clip import ClipInputs, check_prediction, inputs_for
+from .clip import Clip, ClipInputs, check_prediction, inputs_for
 from .errors import LoadError, StorageError, Undefined, UserError
 from .inputs import Input
 from .job import ClipPlan, Job, JobConfig, Overwrite, open_job
@@ -156,13 +156,22 @@ class Worker:
     def _inputs(self, row: Row) -> ClipInputs:
         spec, partner = self.job.answers.spec, self.job.partner(row)
         return inputs_for(
-            self.job.dataset.clip(row, self.job.canvas),
+            self._clip(row),
             needs=spec.needs,
             optional=spec.optional,
             exo_views=spec.exo_views,
             privilege=spec.privileged,
             other=None if partner is None else self.job.dataset.clip(partner, self.job.canvas),
         )
+
+    def _clip(self, row: Row) -> Clip:
+        """The dataset's clip. Raises UserError where its frame rate is missing or not the protocol's."""
+        clip, canvas = self.job.dataset.clip(row, self.job.canvas), self.job.canvas
+        if not abs(clip.fps - canvas.fps) <= 0.01:  # of NaN no comparison is true
+            raise UserError(
+                f"{clip.id}: its frames are {clip.fps:g} a second, protocol {self.job.protocol.name} measures {canvas.fps:g}"
+            )
+        return clip
 
     def _generate_one(self, method: Method, plan: ClipPlan, inputs: ClipInputs) -> Event:
         meter, began = MemoryMeter(), time.perf_counter()
@@ -293,11 +302,7 @@ class Worker:
     def _sample(self, plan: ClipPlan, record: Prediction) -> Sample:
         """Both videos, each decoded once for all metrics."""
         job = self.job
-        clip = job.dataset.clip(plan.row, job.canvas)
-        if not abs(clip.fps - job.canvas.fps) <= 0.01:  # of NaN neither is true
-            raise UserError(
-                f"{clip.id}: its frames are {clip.fps:g} a second, protocol {job.protocol.name} measures {job.canvas.fps:g}"
-            )
+        clip = self._clip(plan.row)
         prediction = self._read_back(plan, record, n_frames=len(clip.frame_indices))
         truth = None if clip.truth is None else clip.truth.video.read()
         if truth is not None:

@@ -77,9 +77,12 @@ class AmtErrorsOnCanvas:
 
 @functools.cache
 def network_class() -> type[torch.nn.Module]:
-    """AMT-S's class out of the installed wheel."""
+    """AMT-S's class out of the installed wheel. Raises Undefined where the wheel, or what AMT-S itself imports, is not there."""
     with _only_the_folder_of("vbench"), _no_effect_on_pillow():
-        return importlib.import_module("vbench.third_party.amt.networks.AMT-S").Model
+        try:
+            return importlib.import_module("vbench.third_party.amt.networks.AMT-S").Model
+        except ImportError as error:
+            raise Undefined(f"AMT-S of package 'vbench' cannot be imported: {error}") from error
 
 
 @contextmanager
