@@ -29,6 +29,8 @@ $(INSTALLED):
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode --no-build-isolation \
 		-c constraints.txt -e ".[dev]"
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps --only-binary vbench -c constraints.txt vbench
+	SAM2_BUILD_CUDA=0 VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation \
+		-c constraints.txt sam2
 	@$(BIN)/python -m compileall -q benchmark egox methods leaderboard
 	@rm -f $(VENV)/.installed-*
 	@touch $@

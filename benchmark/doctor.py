@@ -33,6 +33,7 @@ DISTRIBUTION = {"cv2": "opencv-python-headless", "skimage": "scikit-image", "pyp
 
 OPTIONAL = {
     "pytorch3d": "used by ego-prior with backend=pytorch3d: its own point renderer",
+    "sam2": "used by the metrics location-error-sam2, object-iou-sam2, contour-sam2: the package of the public calibration",
     "vbench": "used by the metrics smoothness and smoothness-canvas: the network AMT-S (its licence is non-commercial)",
     "ray": "meant for runs on a cluster; nothing in this version uses it yet",
 }
