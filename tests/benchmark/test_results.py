@@ -74,6 +74,13 @@ def test_a_metric_is_the_mean_over_clips_with_an_interval_around_it():
     assert (found.n, found.takes, found.interval) == (24, 12, None)
 
 
+def test_a_share_of_clips_is_printed_as_some_whole_number_of_them_would_be():
+    for n in (1, 3, 7, 29, 60):
+        for moving in {0, 1, n // 3, n}:
+            found = summary([scored(i, float(i < moving)) for i in range(n)], n=n).metrics["psnr"]
+            assert (f"{found.mean:.3f}", found.n) == (f"{moving / n:.3f}", n)
+
+
 def test_every_clip_is_a_number_undefined_or_an_error_and_none_is_dropped():
     records = [*(scored(i, 20.0) for i in range(5)), undefined(5), scored(6, 22.0, ssim=None)]
     found = summary(records, n=9, n_errors=2)

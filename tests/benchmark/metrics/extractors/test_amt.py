@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import subprocess
 import sys
@@ -93,3 +94,12 @@ def test_frames_below_128_pixels_are_undefined(weights):
 )
 def test_sides_are_padded_on_both_ends_the_odd_pixel_behind(multiple, height, width, expected):
     assert sides_to(multiple, height, width) == expected
+
+
+def test_a_wheel_whose_modules_cannot_be_imported_is_undefined_with_the_reason(monkeypatch):
+    def refuse(name):
+        raise ModuleNotFoundError("No module named 'omegaconf'")
+
+    monkeypatch.setattr(importlib, "import_module", refuse)
+    with pytest.raises(Undefined, match="AMT-S of package 'vbench' cannot be imported: No module named 'omegaconf'"):
+        network_class.__wrapped__()
