@@ -108,10 +108,14 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """What a clip gives to a metric of the whole set: float32 little endian features of its prediction and its truth."""
+    """What a clip gives to a metric of the whole set: float32 little endian features of its prediction and its truth.
+
+    noted: it carries a note.
+    """
 
     feature: bytes
     truth_feature: bytes
+    noted: bool = False
 
 
 class FloorRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -302,6 +306,7 @@ def _of_set(
         high=found.high,
         interval=found.undefined or found.interval,
         notes=found.notes,
+        noted=sum(part.noted for part in own),
         floor=floor and FloorRecord(real=floor.real, prediction=floor.prediction, n=floor.n, splits=floor.splits),
         **counts,
     )

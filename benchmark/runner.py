@@ -307,7 +307,7 @@ def _record(job: Job, plan: ClipPlan) -> tuple[ClipRecord | None, dict[str, Part
             continue
         kept += 1
         if score.feature is not None and score.truth_feature is not None:
-            parts[metric] = Part(feature=score.feature, truth_feature=score.truth_feature)
+            parts[metric] = Part(feature=score.feature, truth_feature=score.truth_feature, noted=bool(score.notes))
         else:
             scores[metric] = ClipScore(value=score.value, undefined=score.undefined, notes=score.notes, chance=score.chance)
     if not kept and len(scores) < len(keys):

@@ -144,7 +144,7 @@ class I3DLogits:
         """frames: [T, height, width, 3] uint8 RGB of any size. Raises Undefined for fewer frames than the window."""
         least = self.window or MINIMUM_FRAMES
         if len(frames) < least:
-            raise Undefined(f"the video has {_count(len(frames))}, FVD needs at least {least}")
+            raise Undefined(f"the video has {_count(len(frames))}, I3D needs at least {least}")
         with torch.inference_mode():
             logits = self._network(window_of(frames[: self.window], self._device))
         return {"feature": finite(logits[0], network="i3d")}

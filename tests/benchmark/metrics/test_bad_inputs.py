@@ -129,8 +129,8 @@ UNDEFINED_BELOW = {
     "pose-translation": (3, "{}: the camera's motion is looked for over 3"),
     "dynamic-degree-dis": (5, "{} at about 8 a second, motion needs 5"),
     "motion": (5, "{} at about 8 a second, motion needs 5"),
-    "fvd": (9, "the video has {}, FVD needs at least 9"),
-    "kvd": (9, "the video has {}, FVD needs at least 9"),
+    "fvd": (9, "the video has {}, I3D needs at least 9"),
+    "kvd": (9, "the video has {}, I3D needs at least 9"),
 }
 """Metric to the frames that it needs and what it says below; all others of mini have a number of one frame."""
 
@@ -161,7 +161,7 @@ def test_fifteen_frames_are_never_stretched_to_the_window_of_sixteen() -> None:
     protocol = dataclasses.replace(load_protocol("egox-paper"), metrics=(Measured(METRICS["fvd-16"], {}),))
     true = truth(0, 15)
     value = benchmark.evaluate(true, true, protocol=protocol).clips["clip"]["fvd-16"]
-    assert value.undefined == "the video has 15 frames, FVD needs at least 16"
+    assert value.undefined == "the video has 15 frames, I3D needs at least 16"
 
 
 # Constant predictions and missing objects

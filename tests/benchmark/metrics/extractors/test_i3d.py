@@ -69,7 +69,7 @@ def test_the_order_of_frames_matters(untrained):
 
 def test_eight_frames_are_too_few_and_nine_are_enough(untrained):
     extract = I3DLogits({"i3d": untrained}, "cpu")
-    with pytest.raises(Undefined, match=r"^the video has 8 frames, FVD needs at least 9$"):
+    with pytest.raises(Undefined, match=r"^the video has 8 frames, I3D needs at least 9$"):
         extract(textured(frames=8))
     with pytest.raises(Undefined, match=r"^the video has 1 frame, FVD"):
         extract(textured(frames=1))
@@ -80,7 +80,7 @@ def test_eight_frames_are_too_few_and_nine_are_enough(untrained):
 
 def test_the_short_window_sees_sixteen_frames_and_no_more(untrained):
     extract = I3DLogits16({"i3d": untrained}, "cpu")
-    with pytest.raises(Undefined, match=r"^the video has 15 frames, FVD needs at least 16$"):
+    with pytest.raises(Undefined, match=r"^the video has 15 frames, I3D needs at least 16$"):
         extract(textured(frames=15))
     video = textured(frames=18)
     assert np.array_equal(extract(video)["feature"], I3DLogits({"i3d": untrained}, "cpu")(video[:16])["feature"])
