@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -94,6 +94,10 @@ class Tracks:
     def present(self) -> NDArray[np.bool_]:
         """[frames, objects]."""
         return self.areas > 0
+
+    def first(self, count: int) -> Tracks:
+        """Only the first so many objects."""
+        return replace(self, boxes=self.boxes[:, :count], areas=self.areas[:, :count], _starts=self._starts[:, :count])
 
     def crops(self, frame: int) -> list[Masks | None]:
         """The objects' masks within their boxes, None where absent."""

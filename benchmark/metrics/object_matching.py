@@ -62,6 +62,9 @@ def mean_of_matches(
         values[:, matched] = candidates[:, np.arange(len(matched)), partners[matched]]
         expected[:, matched] = candidates.mean(axis=2)
     truths, predictions = pairs.cosine.shape
-    note = f"{len(matched)} of {truths} objects matched, {predictions - len(np.unique(partners[matched]))} spurious"
+    note = f"{len(matched)} of {truths} objects matched"
+    # among alternatives for the same pixels, most are without a partner though nothing is amiss
+    if not pairs.alternatives[0]:
+        note += f", {predictions - len(np.unique(partners[matched]))} spurious"
     present = pairs.truth_present
     return ClipValue(value=pool(values, present), notes=(note,), chance=pool(expected, present))

@@ -31,6 +31,7 @@ class ObjectPairs:
     the centre of mass. cosine [i, j]: of the objects' features in the first frame. frame_cosine [frames, i, j]: of the
     features of each frame's box; no frames where the extractor makes none.
     mask_iou, aligned_iou, contour, registered_contour: [frames, i, j] float32, 0 where either is absent.
+    alternatives: [1], so many of the last predicted ones only part the picture in another way than the first ones do.
     """
 
     size: NDArray[np.int32]
@@ -44,6 +45,7 @@ class ObjectPairs:
     aligned_iou: NDArray[np.float32]
     contour: NDArray[np.float32]
     registered_contour: NDArray[np.float32]
+    alternatives: NDArray[np.int32]
 
     @classmethod
     def read(cls, arrays: Arrays) -> ObjectPairs:
@@ -82,9 +84,14 @@ def record_pairs(truth: Arrays, prediction: Arrays) -> ObjectPairs:
     """All pairs of two videos' objects, from what a video extractor found in each.
 
     Either holds what `TrackWriter` writes, "feature" [objects, D], and perhaps "frame_feature" [frames, objects, D], all
-    vectors of unit length or zero where there is none.
+    vectors of unit length or zero where there is none. Where a truth holds "objects" [1], only so many of the first count as
+    its objects; of a prediction all do.
     """
     a, b = Tracks.read(truth), Tracks.read(prediction)
+    feature = truth["feature"]
+    if "objects" in truth:
+        (count,) = truth["objects"].tolist()
+        a, feature = a.first(count), feature[:count]
     centres = a.centres(), b.centres()
     frames, shape = len(a.areas), (len(a.areas), a.areas.shape[1], b.areas.shape[1])
     overlap, aligned, contour, registered = (np.zeros(shape, np.float32) for _ in range(4))
@@ -106,12 +113,13 @@ def record_pairs(truth: Arrays, prediction: Arrays) -> ObjectPairs:
         predicted_boxes=b.boxes,
         truth_centres=centres[0].astype(np.float32),
         predicted_centres=centres[1].astype(np.float32),
-        cosine=_cosine(truth["feature"], prediction["feature"]),
+        cosine=_cosine(feature, prediction["feature"]),
         frame_cosine=_cosine(truth["frame_feature"], prediction["frame_feature"]) if by_frame else empty,
         mask_iou=overlap,
         aligned_iou=aligned,
         contour=contour,
         registered_contour=registered,
+        alternatives=np.array([b.areas.shape[1] - int(prediction["objects"][0]) if "objects" in prediction else 0], np.int32),
     )
 
 

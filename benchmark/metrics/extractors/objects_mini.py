@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,43 +15,64 @@ from ...errors import Undefined
 from ...video import Frames
 from ..mask_tracks import Masks, TrackWriter, box_of
 from ..metric import Arrays
-from .dis import SMALLEST
+from .dis import SMALLEST, one_thread
 from .efficientnet_lite0 import FEATURES, load_efficientnet_lite0
 from .network import finite
-from .segments import carry, segment
+from .region_tree import side_of
+from .segments import Segments, carry, segment
 
 MIN_AREA = 25
 """px: a smaller segment is absent from its frame."""
+SMOOTHED = 1.5
+"""px at a picture of 128: sigma that every picture is smoothed by before the network sees it. A segment's box is enlarged many
+times, so that blur or grain of a pixel would otherwise be most of what the network tells two segments apart by."""
 SURROUND = 127
 """Grey level outside the object in what the network sees: the middle of its range."""
 
 
 class MiniObjects:
-    """At most 12 segments of the first frame through the video, and a feature of each."""
+    """At most 12 objects of the first frame through the video, alternatives to them, and a feature of each."""
 
     def __init__(self, weights: Mapping[str, Path], device: str) -> None:
         self._network = load_efficientnet_lite0(weights["efficientnet-lite0"], device)
         self._device = device
 
     def __call__(self, frames: Frames) -> Arrays:
-        """What a `TrackWriter` writes, and "feature" [objects, 1280] float32 of unit length. Undefined under 16 px a side."""
+        """What a `TrackWriter` writes, "feature" [segments, 1280] float32 of unit length, and "objects" [1] int32.
+
+        So many of the first segments are the video's objects, the rest are alternatives: `record_pairs` looks for the objects
+        of a truth among all segments of a prediction. Undefined under 16 px a side.
+        """
         _, height, width, _ = frames.shape
         if min(height, width) < SMALLEST:
             raise Undefined(f"frames of {width}x{height} are smaller than the {SMALLEST} px that optical flow needs")
-        first = segment(frames[0])
-        numbers = np.flatnonzero(np.bincount(first.ravel())[1:] >= MIN_AREA)[:, None, None] + 1
+        segments = _large_enough(segment(frames[0]))
         writer = TrackWriter(height, width, min_area=MIN_AREA)
-        for labels in carry(frames, first):
-            writer.add(labels == numbers)
-        return {**writer.arrays(), "feature": self._features(frames[0], first == numbers)}
+        for masks in carry(frames, segments):
+            writer.add(masks)
+        return {
+            **writer.arrays(),
+            "feature": self._features(frames[0], segments.masks()),
+            "objects": np.array([segments.objects], np.int32),
+        }
 
     def _features(self, frame: Frames, masks: Masks) -> NDArray[np.float32]:
         if not len(masks):
             return np.zeros((0, FEATURES), np.float32)
-        crops = torch.cat([_crop(frame, mask) for mask in masks])
+        sigma = SMOOTHED * side_of(frame)
+        with one_thread():
+            smooth = cv2.GaussianBlur(frame, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101).astype(np.uint8, copy=False)
+        crops = torch.cat([_crop(smooth, mask) for mask in masks])
         with torch.inference_mode():
             found = self._network.pooled(crops.to(self._device)).double()
         return finite(normalize(found, dim=1), network="efficientnet-lite0")
+
+
+def _large_enough(segments: Segments) -> Segments:
+    """Without those that are absent from the first frame already."""
+    kept = segments.masks().sum(axis=(1, 2)) >= MIN_AREA
+    objects = int(np.count_nonzero(kept[: segments.objects]))
+    return Segments(pieces=segments.pieces, members=segments.members[kept], objects=objects)
 
 
 def _crop(frame: Frames, mask: Masks) -> torch.Tensor:

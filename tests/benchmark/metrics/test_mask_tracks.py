@@ -54,3 +54,10 @@ def test_no_objects_at_all_are_kept_as_none():
     tracks = written(np.zeros((0, 20, 30), bool), np.zeros((0, 20, 30), bool))
     assert tracks.boxes.shape == (2, 0, 4)
     assert tracks.masks(1).shape == (0, 20, 30)
+
+
+def test_the_first_objects_are_as_they_were_among_all():
+    masks = [square(4, 4), square(40, 10, 7), square(20, 60, 11)]
+    tracks = written(masks, [nothing(), *masks[1:]]).first(2)
+    for frame, expected in enumerate((masks[:2], [nothing(), masks[1]])):
+        np.testing.assert_array_equal(tracks.masks(frame), expected)

@@ -204,3 +204,11 @@ def test_records_hold_all_pairs_and_only_numbers():
     assert arrays["mask_iou"].shape == (2, 2, 3)
     assert all(np.isfinite(array).all() for array in arrays.values())
     assert Tracks.read(truth).present.all()
+
+
+def test_alternatives_are_looked_for_in_no_prediction_and_looked_at_in_any():
+    truth = still(square(10, 10), square(50, 50)) | {"objects": np.array([1], np.int32)}
+    assert pairs(truth, truth)["cosine"].shape == (1, 2)
+    # the object's like is only among the alternatives
+    prediction = found([[square(50, 50), square(10, 10)]] * 2, likes(2)[::-1]) | {"objects": np.array([1], np.int32)}
+    assert scores(objects_strict, pairs(prediction, truth)) == (0, 1, 1)

@@ -11,12 +11,17 @@ from benchmark.errors import Undefined
 from benchmark.metrics import objects_strict
 from benchmark.metrics.extractors.object_pairs import AllPairs
 from benchmark.metrics.extractors.objects_mini import MiniObjects
+from benchmark.metrics.mask_overlap import mask_iou
 from benchmark.metrics.mask_tracks import Tracks
+from benchmark.metrics.object_matching import one_to_one
+from benchmark.metrics.object_pairs import ObjectPairs
 
 from . import random_weights
 from .drawn_scene import SIDE, scene
 
 TAU = 0.5
+PATCHES = 5
+"""The first objects of a scene."""
 
 
 @pytest.fixture(scope="module")
@@ -37,21 +42,23 @@ def values(arrays):
 
 def test_the_truth_against_itself_is_perfect(extractor):
     found = extractor(scene())
-    count = len(found["feature"])
-    assert found["feature"].shape == (count, 1280)
-    assert count >= 5
+    (count,) = found["objects"].tolist()
+    assert 5 <= count < len(found["feature"])
+    assert found["feature"].shape[1] == 1280
     assert Tracks.read(found).present.all()
     assert values(pairs(found, found))[0] == [0, 1, 1]
-    assert objects_strict.iou(pairs(found, found), tau=TAU).notes == (f"{count} of {count} objects matched, 0 spurious",)
+    assert objects_strict.iou(pairs(found, found), tau=TAU).notes == (f"{count} of {count} objects matched",)
 
 
 @pytest.mark.parametrize("shift", [3, 8, 16])
-def test_a_copy_moved_by_d_pixels_has_a_location_error_of_d(extractor, shift):
+def test_in_a_copy_moved_by_d_pixels_the_patches_are_off_by_d(extractor, shift):
     arrays = pairs(extractor(scene(shift=shift)), extractor(scene()))
-    (off, iou, contour), _ = values(arrays)
-    assert off == pytest.approx(shift, abs=0.3)
-    assert iou < 1
-    assert contour > 0.97
+    read = ObjectPairs.read(arrays)
+    partners = one_to_one(read.cosine, TAU)[:PATCHES]
+    off = read.predicted_centres[:, partners] - read.truth_centres[:, :PATCHES]
+    assert np.linalg.norm(off, axis=2) == pytest.approx(shift, abs=0.7)
+    assert read.registered_contour[:, range(PATCHES), partners].min() > 0.97
+    assert values(arrays)[0][1] < 1
 
 
 def test_other_scenes_are_at_chance(extractor):
@@ -86,7 +93,7 @@ def test_one_frame_is_enough_and_tiny_frames_are_undefined(extractor):
 
 def test_an_object_is_told_apart_by_what_it_looks_like_not_by_where_it_is(extractor):
     here, there = extractor(scene(frames=1)), extractor(scene(frames=1, shift=16))
-    cosine = pairs(there, here)["cosine"]
-    # the five patches; their rims follow
-    assert cosine[:5].argmax(axis=1).tolist() == list(range(5))
-    assert np.diag(cosine)[:5].min() > 0.98
+    cosine = pairs(there, here)["cosine"][:PATCHES, :PATCHES]
+    overlap = mask_iou(np.roll(Tracks.read(here).masks(0)[:PATCHES], 16, axis=2), Tracks.read(there).masks(0)[:PATCHES])
+    assert cosine.argmax(axis=1).tolist() == overlap.argmax(axis=1).tolist()
+    assert cosine.max(axis=1).min() > 0.98
