@@ -16,13 +16,15 @@ from .canvas import Canvas
 from .datasets.dataset import Dataset
 from .errors import UserError
 from .inputs import Privilege
-from .metrics import Need
-from .protocols.protocol import ClipIdentity, Protocol, load_protocol
+from .metrics import Need, weights_of
+from .metrics.extraction import UNKNOWN, weights_identity
+from .metrics.measure import extractor_of
+from .protocols.protocol import ClipIdentity, Protocol, load_protocol, score_key
 from .registry import train_subset
 from .run_record import read_run_record
 from .splits.manifest import Manifest, Row
 from .splits.pairing import partners
-from .store import Identity, Prediction, RunFolder, content_key, run_folder, run_folders
+from .store import Identity, Prediction, RunFolder, Score, content_key, run_folder, run_folders
 
 if TYPE_CHECKING:
     from .cover import CoverSource
@@ -159,11 +161,35 @@ class Job:
         """Metric id to score key of a committed prediction of this clip."""
         return {} if prediction.pixels is None else self.protocol.score_keys(prediction.pixels, identity)
 
+    @cached_property
+    def weights(self) -> Mapping[str, Mapping[str, str]]:
+        """Metric id to the weights that it is measured with here: id to identity."""
+        extractors = {spec.id: extractor_of(spec) for spec, _ in self.protocol.metrics}
+        return {metric: weights_identity(weights_of(found)) for metric, found in extractors.items() if found is not None}
+
+    def score_of(self, metric: str, score: Score, prediction: Prediction, identity: ClipIdentity) -> Score | None:
+        """A kept score, where it is of this prediction and clip as they are now; None where it is of something else.
+
+        Where weights are neither here nor pinned, those that the score was made with are as good as any: what another
+        machine has measured is not lost on this one.
+        """
+        if prediction.pixels is None:
+            return None
+        spec, parameters = next(one for one in self.protocol.metrics if one.spec.id == metric)
+        used = {
+            name: score.weights.get(name, UNKNOWN) if now == UNKNOWN else now
+            for name, now in self.weights.get(metric, {}).items()
+        }
+        key = score_key(prediction.pixels, identity, spec, parameters, weights=used)
+        return score if score.key == key else None
+
     def unscored(self, clip: str, prediction: Prediction, identity: ClipIdentity) -> tuple[str, ...]:
         """The protocol's metrics that have no score for this prediction yet and can be measured here."""
         have = self.folder.scores(clip).metrics
         wanted = self.score_keys(prediction, identity)
-        lacking = (metric for metric, key in wanted.items() if metric not in have or have[metric].key != key)
+        lacking = (
+            metric for metric in wanted if metric not in have or self.score_of(metric, have[metric], prediction, identity) is None
+        )
         return tuple(metric for metric in lacking if metric not in self.unavailable)
 
 

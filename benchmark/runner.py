@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from .clip import Privilege
+from .derive import derive
 from .errors import LoadError, StorageError
 from .inputs import Input
 from .job import ClipPlan, Job, Overwrite, changed_code
 from .metrics import Need
 from .progress import progress, say
 from .provenance import environment
-from .results import ClipRecord, ClipScore, Part, Results, results_header, summarise, write_records, write_results
+from .results import ClipRecord, Results
 from .run_record import KEPT_INVOCATIONS, Cost, Invocation, Passed, RunRecord, read_run_record, write_run_record
 from .run_record import SCHEMA as RECORD_SCHEMA
 from .splits.manifest import Row
@@ -258,70 +259,6 @@ def _tell_undefined(records: Sequence[ClipRecord]) -> None:
         say(f"  undefined for {count}: {reason} ({', '.join(names[:SHOWN_CLIPS])}{more})")
     if len(ordered) > SHOWN_REASONS:
         say(f"  and {len(ordered) - SHOWN_REASONS} more reasons: see scores.jsonl")
-
-
-def derive(job: Job) -> tuple[Results, list[ClipRecord]]:
-    """scores.jsonl and results.json from what is committed for the whole split; equal stores give equal bytes."""
-    with job.folder.claim("finish", wait=True):
-        plans = [job.plan_clip(row, Overwrite.NEVER) for row in job.manifest.rows]
-        records: list[ClipRecord] = []
-        parts: dict[str, dict[str, Part]] = {}
-        for plan in plans:
-            record, own = _record(job, plan)
-            records += [record] if record is not None else []
-            for metric, part in own.items():
-                parts.setdefault(metric, {})[plan.row.clip_id] = part
-        failed = [plan.row.clip_id for plan in plans if _failed_before(job, plan)]
-        header = results_header(
-            spec=job.answers.spec, identity=job.identity, manifest=job.manifest, protocol=job.protocol, seed=job.config.seed
-        )
-        results = summarise(records, failed=failed, parts=parts, header=header, protocol=job.protocol)
-        write_records(job.folder.path / "scores.jsonl", records)
-        write_results(job.folder.path / "results.json", results)
-    return results, records
-
-
-def _failed_before(job: Job, plan: ClipPlan) -> bool:
-    failure = job.folder.failure(plan.row.clip_id)
-    return failure is not None and failure.key == plan.prediction_key
-
-
-def _record(job: Job, plan: ClipPlan) -> tuple[ClipRecord | None, dict[str, Part]]:
-    """The clip's line of scores.jsonl and its parts of metrics over the whole set; no line where it was not attempted,
-    failed, or was made of other inputs."""
-    row, prediction = plan.row, plan.cached
-    if prediction is None:
-        return None, {}
-    base: dict[str, Any] = {"clip": row.clip_id, "cluster": row.cluster, "place": row.place}
-    if prediction.outcome == "undefined":
-        return ClipRecord(**base, outcome="undefined", reason=prediction.reason, prediction=None, scores={}), {}
-    scores: dict[str, ClipScore] = {}
-    parts: dict[str, Part] = {}
-    have, kept = job.folder.scores(row.clip_id).metrics, 0
-    keys = job.score_keys(prediction, plan.identity)
-    for metric, key in keys.items():
-        score = have.get(metric)
-        if score is None or score.key != key:
-            if metric in job.unavailable:
-                scores[metric] = ClipScore(value=None, undefined=job.unavailable[metric])
-            continue
-        kept += 1
-        if score.feature is not None and score.truth_feature is not None:
-            parts[metric] = Part(feature=score.feature, truth_feature=score.truth_feature, noted=bool(score.notes))
-        else:
-            scores[metric] = ClipScore(value=score.value, undefined=score.undefined, notes=score.notes, chance=score.chance)
-    if not kept and len(scores) < len(keys):
-        return None, {}
-    record = ClipRecord(
-        **base,
-        outcome="scored",
-        reason=None,
-        prediction=prediction.pixels,
-        still=prediction.still,
-        notes=prediction.notes,
-        scores=scores,
-    )
-    return record, parts
 
 
 def _log_traces(job: Job, events: Sequence[Event]) -> None:

@@ -90,7 +90,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
 class Score(msgspec.Struct, frozen=True, kw_only=True):
     """One metric of one clip, by its key (pixels x truth x metric version x parameters).
 
-    Of a metric over a whole set, value and undefined are None and the clip's part is here instead: its feature and its
+    weights: id to identity of those it was measured with. Of a metric over a whole set, value and undefined are None and the clip's part is here instead: its feature and its
     truth's, float32 little endian.
     """
 
@@ -100,6 +100,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     frames: tuple[float, ...] | None = None
     notes: tuple[str, ...] = ()
     chance: float | None = None
+    weights: dict[str, str] = msgspec.field(default_factory=dict)
     feature: bytes | None = None
     truth_feature: bytes | None = None
 

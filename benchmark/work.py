@@ -282,7 +282,7 @@ class Worker:
         for metric in wanted:
             try:
                 for _, value in job.protocol.score(sample, self._extraction, only=(metric,)):
-                    scores[metric] = self._as_score(keys[metric], value)
+                    scores[metric] = self._as_score(metric, keys[metric], value)
             except (StorageError, LoadError):
                 raise
             except Exception as error:
@@ -292,12 +292,16 @@ class Worker:
         if broken is not None:
             raise broken
 
-    def _as_score(self, key: str, value: ClipValue | ClipPart) -> Score:
+    def _as_score(self, metric: str, key: str, value: ClipValue | ClipPart) -> Score:
+        weights = dict(self.job.weights.get(metric, {}))
         if isinstance(value, ClipPart):
             ours, theirs = value.feature.tobytes(), value.truth_feature.tobytes()
-            return Score(key=key, feature=ours, truth_feature=theirs, notes=value.notes)
+            return Score(key=key, feature=ours, truth_feature=theirs, notes=value.notes, weights=weights)
         undefined = None if value.undefined is None else self._portable(value.undefined)
-        return Score(key=key, value=value.value, undefined=undefined, frames=value.frames, notes=value.notes, chance=value.chance)
+        return Score(
+            key=key, value=value.value, undefined=undefined, frames=value.frames, notes=value.notes, chance=value.chance,
+            weights=weights,
+        )  # fmt: skip
 
     def _sample(self, plan: ClipPlan, record: Prediction) -> Sample:
         """Both videos, each decoded once for all metrics."""

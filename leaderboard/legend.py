@@ -132,7 +132,7 @@ def _counts(label: str, row: Row, empty: Collection[str]) -> list[str]:
             (errors, "failed"),
             (undefined, "undefined"),
             (untried, "not attempted"),
-            (noted, "with a note (frames at a cap or left out, a constant picture): see scores.jsonl"),
+            (noted, "with a note: see scores.jsonl"),
         )
         if count
     ]

@@ -31,6 +31,11 @@ class Row:
         """What must agree between rows of one table, by name."""
         split, protocol = self.results.split, self.results.protocol
         versions = [(f"version of metric {name}", str(self.results.metrics[name].version)) for name in self.metric_ids]
+        versions += [
+            (f"weights {weights} of metric {name}", digits)
+            for name in self.metric_ids
+            for weights, digits in sorted(self.results.metrics[name].weights.items())
+        ]
         return (
             ("split", f"{split.dataset}/{split.name}"),
             ("split digest", split.digest),

@@ -99,23 +99,32 @@ class Extraction:
         return self._device
 
 
-def extractor_identity(spec: ExtractorSpec) -> list[Any]:
-    """What decides an extractor's arrays beside pixels and readings: id, version, weights, and the same of its base."""
+UNKNOWN = "missing"
+"""Identity of weights that are neither here nor pinned: nothing is measured with them, so nothing is kept under it."""
+
+
+def extractor_identity(spec: ExtractorSpec, weights: Mapping[str, str] | None = None) -> list[Any]:
+    """What decides an extractor's arrays beside pixels and readings: id, version, weights, and the same of its base.
+
+    weights: id to identity, of what was used elsewhere; of this machine where it is None.
+    """
     from . import EXTRACTORS
 
-    base = extractor_identity(EXTRACTORS[spec.base]) if spec.base else []
-    return [spec.id, spec.version, _weights_identity(spec.weights), base]
+    known = weights_identity(spec.weights) if weights is None else weights
+    base = extractor_identity(EXTRACTORS[spec.base], weights) if spec.base else []
+    return [spec.id, spec.version, [known.get(name, UNKNOWN) for name in spec.weights], base]
 
 
-def _weights_identity(names: Iterable[str]) -> list[str]:
+def weights_identity(names: Iterable[str]) -> dict[str, str]:
+    """Weights id to its identity on this machine, UNKNOWN where there is none."""
     from ..weights import identity
 
-    found = []
+    found = {}
     for name in names:
         try:
-            found.append(identity(name))
-        except UserError:  # not here and pinned nowhere: its metrics are undefined, and nothing is kept under this key
-            found.append("missing")
+            found[name] = identity(name)
+        except UserError:
+            found[name] = UNKNOWN
     return found
 
 

@@ -103,9 +103,19 @@ class ClipIdentity:
     cover: str
 
 
-def score_key(prediction_digest: str, clip: ClipIdentity, metric: MetricSpec, parameters: Mapping[str, Parameter]) -> str:
-    """Key of one score: the prediction's pixels, the metric with its version, parameters and extractor, and what of the
-    clip it reads. Nothing else."""
+def score_key(
+    prediction_digest: str,
+    clip: ClipIdentity,
+    metric: MetricSpec,
+    parameters: Mapping[str, Parameter],
+    *,
+    weights: Mapping[str, str] | None = None,
+) -> str:
+    """Key of one score: the prediction's pixels, the metric with its version, parameters, extractor and weights, and what of
+    the clip it reads. Nothing else.
+
+    weights: id to identity, of a score that was made elsewhere; those of this machine where it is None.
+    """
     extractor, reads = extractor_of(metric), _reads(metric)
     return content_key(
         {
@@ -116,7 +126,7 @@ def score_key(prediction_digest: str, clip: ClipIdentity, metric: MetricSpec, pa
             "metric": metric.id,
             "version": metric.version,
             "parameters": dict(parameters),
-            "extractor": extractor_identity(extractor) if extractor else [],
+            "extractor": extractor_identity(extractor, weights) if extractor else [],
         }
     )
 

@@ -21,10 +21,10 @@ from benchmark.results import (
     SplitHeader,
     read_records,
     read_results,
-    summarise,
     write_records,
     write_results,
 )
+from benchmark.summary import summarise
 
 from ..pixels import PIXELS
 
@@ -139,7 +139,7 @@ def test_bytes_are_canonical_json_that_python_reads_alike():
     data = summary([scored(i, 10.0 + i / 3) for i in range(6)], n=6).to_bytes()
     raw = json.loads(data)
     assert data == (json.dumps(raw, sort_keys=True, indent=2) + "\n").encode()
-    assert raw["schema"] == 1
+    assert raw["schema"] == 2
     assert set(raw) == {
         "schema",
         "method",
@@ -199,7 +199,7 @@ def test_numbers_that_are_not_finite_are_never_written():
 @pytest.mark.parametrize(
     ("before", "after", "text"),
     [
-        (b'"schema": 1', b'"schema": 2', "results schema 2, this version reads 1; score the run again"),
+        (b'"schema": 2', b'"schema": 1', "results schema 1, this version reads 2; score the run again"),
         (b'"takes": 1', b'"takes": "1"', "field metrics.psnr.takes: Expected `int`, got `str`"),
         (b'"errors": 0', b'"erors": 0', "field metrics.psnr: unknown field 'erors'; did you mean 'errors'?"),
         (b'"privileged": "none"', b'"privileged": 3', "field method.privileged: Expected `str`, got `int`"),

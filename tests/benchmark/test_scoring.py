@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import benchmark.metrics
+import benchmark.weights
 import benchmark.work
 from benchmark.clip import ClipInputs, Privilege
 from benchmark.errors import UserError
@@ -167,3 +168,60 @@ def test_another_truth_of_the_partner_makes_the_shuffled_clip_anew(tmp_path: Pat
     plan = make_plan(changed, changed.manifest.rows, steps=BOTH, overwrite=Overwrite.NEVER)
     partner_of_c0 = [row.clip_id for row in changed.manifest.rows if (changed.partner(row) or row).clip_id == "c0"]
     assert [clip.row.clip_id for clip in plan.to_generate] == partner_of_c0
+
+
+class Machine:
+    """A machine with weights of its own: what is there, by id, and its identity; nothing is pinned."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.here: dict[str, str] = {}
+        monkeypatch.setattr(benchmark.weights, "missing", lambda ids: None if set(ids) <= set(self.here) else "weights missing")
+        monkeypatch.setattr(benchmark.weights, "located", lambda name: Path(name))
+        monkeypatch.setattr(benchmark.weights, "identity", self.identity)
+        monkeypatch.setattr(benchmark.metrics, "EXTRACTORS", {"mean": dataclasses.replace(MEAN, weights=("net",))})
+
+    def identity(self, name: str) -> str:
+        if name not in self.here:
+            raise UserError(f"{name}: not here")
+        return self.here[name]
+
+
+def scored_with(tmp_path: Path) -> Any:
+    one = job(tmp_path, metric("set", "of_set", of="set", extractor="mean"))
+    return run_job(one, one.manifest.rows, steps=BOTH).results.metrics["set"]
+
+
+def test_results_name_the_weights_that_they_were_measured_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Machine(monkeypatch).here = {"net": "0123456789abcdef"}
+    assert scored_with(tmp_path).weights == {"net": "0123456789abcdef"}
+
+
+def test_other_weights_are_another_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(monkeypatch)
+    machine.here = {"net": "a" * 16}
+    scored_with(tmp_path)
+    machine.here = {"net": "b" * 16}
+    again = job(tmp_path, metric("set", "of_set", of="set", extractor="mean"))
+    assert len(make_plan(again, again.manifest.rows, steps=BOTH, overwrite=Overwrite.NEVER).to_score) == 4
+    assert scored_with(tmp_path).weights == {"net": "b" * 16}
+
+
+def test_what_another_machine_measured_is_not_lost_where_the_weights_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(monkeypatch)
+    machine.here = {"net": "a" * 16}
+    before = scored_with(tmp_path)
+    machine.here = {}
+    after = scored_with(tmp_path)
+    assert after == before
+    assert (after.n, after.weights) == (4, {"net": "a" * 16})
+
+
+def test_a_set_of_other_clips_truths_has_no_distance(tmp_path: Path) -> None:
+    answers = toy_answers(SeesAnother, privileged=Privilege.OTHER_TRUTH)
+    one = job(tmp_path, metric("set", "of_set", of="set", extractor="mean"), answers=answers)
+    results = run_job(one, one.manifest.rows, steps=BOTH).results
+    found = results.metrics["set"]
+    assert (found.mean, found.n, results.partial) == (None, 4, False)
+    assert found.interval == "the videos are the truths themselves, in another order"

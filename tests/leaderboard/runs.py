@@ -21,10 +21,10 @@ from benchmark.results import (
     Results,
     SplitHeader,
     read_results,
-    summarise,
     write_records,
     write_results,
 )
+from benchmark.summary import summarise
 
 from ..pixels import PIXELS
 

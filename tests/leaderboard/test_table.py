@@ -146,7 +146,7 @@ def test_capped_frames_are_told_but_for_rows_that_see_truth(tmp_path):
     make_run(tmp_path, "mine", cap=True)
     make_run(tmp_path, "oracle", cap=True, privileged="truth")
     legend = sheet(tmp_path).legend
-    assert "mine: of 24 clips 24 with a note (frames at a cap or left out, a constant picture): see scores.jsonl" in legend
+    assert "mine: of 24 clips 24 with a note: see scores.jsonl" in legend
     assert not any(line.startswith("oracle:") for line in legend)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +15,15 @@ from benchmark.splits.pairing import partners
 
 def rows(places: Sequence[str], takes: Sequence[str] | None = None) -> list[Row]:
     return [
-        Row(clip_id=f"c{i:02d}", take_uid=take, take_name=take, first_frame=0, last_frame=48, exo_cam="cam01", place=place)
+        Row(
+            clip_id=f"c{i:02d}",
+            take_uid=take,
+            take_name=take,
+            first_frame=49 * i,
+            last_frame=49 * i + 48,
+            exo_cam="cam01",
+            place=place,
+        )
         for i, (place, take) in enumerate(zip(places, takes or [f"t{i}" for i in range(len(places))]))
     ]
 
@@ -43,3 +52,11 @@ def test_in_one_place_partners_are_of_another_take():
 
 def test_a_single_clip_has_no_partner():
     assert partners(rows("a")) == {}
+
+
+def test_two_views_of_one_window_are_never_partners():
+    first, second, *others = rows("aaaa", ["t", "t", "t", "t"])
+    same = [first, msgspec.structs.replace(second, first_frame=first.first_frame, last_frame=first.last_frame), *others]
+    windows = {row.clip_id: row.first_frame for row in same}
+    assert all(windows[name] != row.first_frame for name, row in partners(same).items())
+    assert partners(same[:2]) == {}
