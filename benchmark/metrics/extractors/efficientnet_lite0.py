@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ...video import Frames
 from ..metric import Arrays
 from .network import filled, finite, named, pictures, tensors_of
+from .padding import same_padding
 
 SIDE = 224
 FEATURES = 1280
@@ -40,7 +41,7 @@ class Unit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.stride != 1:
-            x = F.pad(x, [*_same_padding(x.shape[3], self.size, self.stride), *_same_padding(x.shape[2], self.size, self.stride)])
+            x = F.pad(x, same_padding(x.shape[2:], [self.size] * 2, [self.stride] * 2))
         return self.convolution(x)
 
 
@@ -131,9 +132,3 @@ class EfficientNetFeatures:
         with torch.inference_mode():
             found = [self._network.pooled(prepared(frames[i : i + _BATCH], self._device)) for i in range(0, len(frames), _BATCH)]
         return {"embedding": finite(torch.cat(found), network="efficientnet-lite0")}
-
-
-def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """TensorFlow's: just enough for ceil(size / stride) outputs, the odd one behind."""
-    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-    return total // 2, total - total // 2

@@ -18,6 +18,7 @@ from ...errors import Undefined
 from ...video import Frames
 from ..metric import Arrays
 from .network import filled, finite, named, pictures, tensors_of
+from .padding import same_padding
 
 SIDE = 224
 MINIMUM_FRAMES = 9
@@ -51,7 +52,7 @@ class Unit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.stride != 1:
-            x = F.pad(x, _same_padding(x.shape[2:], self.convolution.kernel_size, self.convolution.stride))
+            x = F.pad(x, same_padding(x.shape[2:], self.convolution.kernel_size, self.convolution.stride))
         return self.convolution(x).relu_()
 
 
@@ -169,19 +170,10 @@ def _count(frames: int) -> str:
     return "1 frame" if frames == 1 else f"{frames} frames"
 
 
-def _same_padding(sizes: Sequence[int], kernel: Sequence[int], stride: Sequence[int]) -> list[int]:
-    """TensorFlow's: just enough for ceil(size / stride) outputs, the odd one behind; in `F.pad`'s order, last axis first."""
-    padding: list[int] = []
-    for size, k, s in zip(sizes, kernel, stride):
-        total = max((-(-size // s) - 1) * s + k - size, 0)
-        padding = [total // 2, total - total // 2, *padding]
-    return padding
-
-
 def _max_pool(x: Tensor, kernel: Sequence[int], stride: Sequence[int]) -> Tensor:
     """Max pool with "SAME" padding. One axis after the other: six times as fast as one pool over a box."""
     # what comes in is never negative, so padding by zeros is as good as by -inf
-    x = F.pad(x, _same_padding(x.shape[2:], kernel, stride))
+    x = F.pad(x, same_padding(x.shape[2:], kernel, stride))
     for axis, (k, s) in enumerate(zip(kernel, stride), start=2):
         if k == 1:
             continue

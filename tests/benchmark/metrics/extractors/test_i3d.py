@@ -71,7 +71,7 @@ def test_eight_frames_are_too_few_and_nine_are_enough(untrained):
     extract = I3DLogits({"i3d": untrained}, "cpu")
     with pytest.raises(Undefined, match=r"^the video has 8 frames, I3D needs at least 9$"):
         extract(textured(frames=8))
-    with pytest.raises(Undefined, match=r"^the video has 1 frame, FVD"):
+    with pytest.raises(Undefined, match=r"^the video has 1 frame, I3D"):
         extract(textured(frames=1))
     found = extract(textured(frames=9))["feature"]
     assert found.shape == (400,)
