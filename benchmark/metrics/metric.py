@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -170,7 +171,10 @@ class MetricSpec:
         return _imported(self.target)
 
     def parameters(self, given: Mapping[str, object]) -> Mapping[str, Parameter]:
-        """All parameters: the defaults with `given` laid over. Raises UserError for an unknown one or a wrong type."""
+        """All parameters: the defaults with `given` laid over.
+
+        Raises UserError for an unknown one, a wrong type, and a number that is not finite.
+        """
         values = dict(self.defaults)
         for key, value in given.items():
             if key not in values:
@@ -178,6 +182,8 @@ class MetricSpec:
             wanted = type(values[key])
             if isinstance(value, bool) != (wanted is bool) or not isinstance(value, int if wanted is bool else (wanted, int)):
                 raise UserError(f"parameter {key!r} of metric {self.id} is {value!r}, expected {wanted.__name__}")
+            if isinstance(value, int | float) and not abs(value) <= sys.float_info.max:  # an integer can be too large as well
+                raise UserError(f"parameter {key!r} of metric {self.id} is {value!r}, expected a finite number")
             values[key] = wanted(value)
         return MappingProxyType(values)
 

@@ -69,6 +69,9 @@ def test_parameters_are_the_defaults_with_the_given_ones_over_them():
         ({"cap": 60.0}, "unknown parameter of metric psnr 'cap'; did you mean 'cap_db'?"),
         ({"cap_db": "high"}, "parameter 'cap_db' of metric psnr is 'high', expected float"),
         ({"cap_db": True}, "parameter 'cap_db' of metric psnr is True, expected float"),
+        ({"cap_db": float("inf")}, "parameter 'cap_db' of metric psnr is inf, expected a finite number"),
+        ({"cap_db": float("nan")}, "parameter 'cap_db' of metric psnr is nan, expected a finite number"),
+        ({"cap_db": 10**400}, "of metric psnr is 1000"),
     ],
 )
 def test_wrong_parameters_are_named(given, text):
