@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .clip import Clip
 from .errors import UserError
+from .inputs import Input
 
 GROUP = "egox_bench.cover"
 
@@ -24,6 +25,11 @@ class CoverSource(Protocol):
     @property
     def key(self) -> str:
         """Digest of what decides a cover beside the clip: code, version, settings."""
+        ...
+
+    @property
+    def needs(self) -> frozenset[Input]:
+        """The inputs that a cover is made from, those that a clip may lack included."""
         ...
 
     def cover(self, clip: Clip) -> NDArray[np.bool_]:

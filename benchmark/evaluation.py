@@ -38,12 +38,13 @@ class Evaluation:
 
     def __str__(self) -> str:
         lines = [f"{self.protocol.name}@{self.protocol.version}, {len(self.clips)} clip{'s' if len(self.clips) != 1 else ''}"]
+        width = max(len(spec.id) for spec, _ in self.protocol.metrics)
         for spec, _ in self.protocol.metrics:
             values = [clip[spec.id] for clip in self.clips.values() if spec.id in clip]
             mean = self.metrics[spec.id]
             scored = self.sets[spec.id].n if spec.id in self.sets else sum(value.value is not None for value in values)
             number = "undefined" if mean is None else f"{mean:.{spec.decimals}f} {spec.unit}".rstrip()
-            lines.append(f"  {spec.id:8s} {number}  ({scored}/{len(self.clips)} scored)")
+            lines.append(f"  {spec.id:{width}s} {number}  ({scored}/{len(self.clips)} scored)")
             reasons = {value.undefined for value in (*values, *([self.sets[spec.id]] if spec.id in self.sets else []))}
             lines += sorted(f"    undefined: {reason}" for reason in reasons if reason is not None)
         if self.off_canvas:
@@ -76,6 +77,7 @@ def evaluate(
     extraction = Extraction(cache_root() / "features")
     clips: dict[str, Mapping[str, ClipValue]] = {}
     parts: dict[str, list[ClipPart]] = {}
+    shapes: set[tuple[int, ...]] = set()
     off_canvas = []
     for name, (ours, theirs) in _paired(pred, truth).items():
         rates = [_rate(footage, label=name) for footage in (ours, theirs) if isinstance(footage, Video)]
@@ -86,6 +88,7 @@ def evaluate(
         for metric, part in found.items():
             if isinstance(part, ClipPart):
                 parts.setdefault(metric, []).append(part)
+        shapes.add(sample.prediction.shape[:3])
         shape = (canvas.frames, canvas.ego_side, canvas.ego_side)
         if sample.prediction.shape[:3] != shape or any(abs(rate - canvas.fps) > 0.01 for rate in rates):
             off_canvas.append(name)
@@ -93,7 +96,7 @@ def evaluate(
     sets: dict[str, SetValue] = {}
     for spec, parameters in chosen.metrics:
         if spec.id in parts:
-            sets[spec.id] = _of_set(spec, parameters, parts[spec.id])
+            sets[spec.id] = _of_set(spec, parameters, parts[spec.id], shapes)
             metrics[spec.id] = sets[spec.id].value
         else:
             metrics[spec.id] = _mean([clip[spec.id] for clip in clips.values()])
@@ -106,9 +109,14 @@ def evaluate(
     )
 
 
-def _of_set(spec: MetricSpec, parameters: Mapping[str, Parameter], parts: list[ClipPart]) -> SetValue:
+def _of_set(
+    spec: MetricSpec, parameters: Mapping[str, Parameter], parts: list[ClipPart], shapes: set[tuple[int, ...]]
+) -> SetValue:
     import numpy as np
 
+    if len(shapes) > 1:
+        named = ", ".join(f"{frames} frames of {width}x{height}" for frames, height, width in sorted(shapes))
+        return SetValue(value=None, n=len(parts), undefined=f"clips of one set must agree in length and size; these are {named}")
     ours = np.stack([part.feature for part in parts]).astype(np.float64)
     theirs = np.stack([part.truth_feature for part in parts]).astype(np.float64)
     value: SetValue = spec.load()(ours, theirs, [str(number) for number in range(len(parts))], **parameters)

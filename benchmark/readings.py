@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from .protocols import ClipIdentity
 
 
+def inputs_read(reads: frozenset[Need], cover: CoverSource | None) -> frozenset[Input]:
+    """What of a dataset's clip is read to measure it: the truth, and what metrics read beside it."""
+    wanted = {Input.TRUTH}
+    if Need.EXO in reads:
+        wanted.add(Input.EXO_VIDEO)
+    if Need.COVER in reads and cover is not None:
+        wanted |= cover.needs
+    return frozenset(wanted)
+
+
 class ClipReadings:
     """Readings of one clip on a canvas; covers are kept below `folder` (None keeps none)."""
 

@@ -16,9 +16,9 @@ from .derive import derive
 from .errors import LoadError, StorageError
 from .inputs import Input
 from .job import ClipPlan, Job, Overwrite, changed_code
-from .metrics import Need
 from .progress import progress, say
 from .provenance import environment
+from .readings import inputs_read
 from .results import ClipRecord, Results
 from .run_record import KEPT_INVOCATIONS, Cost, Invocation, Passed, RunRecord, read_run_record, write_run_record
 from .run_record import SCHEMA as RECORD_SCHEMA
@@ -175,8 +175,7 @@ def _inputs_wanted(job: Job, plan: Plan, steps: Steps) -> Iterator[tuple[Row, fr
         partner = job.partner(clip.row)
         if partner is not None:
             yield partner, truth
-    read = {Need.EXO: {Input.EXO_VIDEO}, Need.COVER: {Input.EXO_VIDEO, Input.EXO_CAMERA, Input.DEPTH}}
-    measured = frozenset({Input.TRUTH}.union(*(read.get(need, set()) for need in job.protocol.reads)))
+    measured = inputs_read(job.protocol.reads, job.cover)
     for clip in (*plan.to_score, *(plan.to_generate if steps.score else ())):
         yield clip.row, measured
     if plan.to_generate and spec.fit is not None:

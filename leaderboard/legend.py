@@ -8,7 +8,6 @@ from benchmark.metrics import METRICS
 
 from .best import Best, is_still
 from .rows import Row
-from .validity import unchecked
 
 PRIVILEGED, CONTROL, STATIC, PARTIAL = "†", "‡", "§", "¶"
 SEPARATED, LEADING = "*", "°"
@@ -43,15 +42,15 @@ def legend(rows: Sequence[Row], labels: Sequence[str], best: Mapping[str, Best],
     empty = _empty(rows)
     for label, row in zip(labels, rows):
         lines += _counts(label, row, empty)
-    return [*lines, *_reasons(rows), *_chance(rows, labels), *_floors(rows, labels), *_validity(rows, hidden)]
+    return [*lines, *_reasons(rows), *_chance(rows, labels), *_floors(rows, labels), *_validity(hidden)]
 
 
-def _validity(rows: Sequence[Row], hidden: Mapping[str, str]) -> list[str]:
-    """Why columns are withheld, or that nothing bears them out."""
-    lines = [f"{METRICS[metric].title} withheld: {reason}" for metric, reason in hidden.items()]
-    if unchecked(rows):
-        lines.append("object columns (mini) are not borne out here: the rows oracle and shuffled are missing")
-    return lines
+def _validity(hidden: Mapping[str, str]) -> list[str]:
+    """Why columns are withheld, one line a reason."""
+    why: dict[str, list[str]] = {}
+    for metric, reason in hidden.items():
+        why.setdefault(reason, []).append(METRICS[metric].title)
+    return [f"{', '.join(titles)} withheld: {reason}" for reason, titles in why.items()]
 
 
 def _empty(rows: Sequence[Row]) -> list[str]:

@@ -19,8 +19,14 @@ MOST_ABOVE_CHANCE = 0.05
 def withheld(rows: Sequence[Row]) -> dict[str, str]:
     """Metric id to the reason why its column is not to be read; empty where the control rows bear it out.
 
-    Without control rows nothing is withheld: `unchecked` says so.
+    The columns are shown only where both control rows are there to bear them out.
     """
+    if not rows or IOU not in rows[0].results.metrics:
+        return {}
+    truth = any(row.results.method.id == TRUTH_METHOD for row in rows)
+    shuffled = any(row.results.method.privileged == "other_truth" for row in rows)
+    if not (truth and shuffled):
+        return dict.fromkeys(MINI_OBJECTS, "the rows oracle and shuffled, which would bear it out, are not in this table")
     for row in rows:
         found = row.results.metrics.get(IOU)
         if found is None or found.mean is None:
@@ -31,12 +37,3 @@ def withheld(rows: Sequence[Row]) -> dict[str, str]:
         if chance is not None and found.mean - chance > MOST_ABOVE_CHANCE:
             return dict.fromkeys(MINI_OBJECTS, f"shuffled clips reach an IoU of {found.mean:.2f} where chance is {chance:.2f}")
     return {}
-
-
-def unchecked(rows: Sequence[Row]) -> bool:
-    """Whether such columns are there but a control row that would bear them out is not."""
-    if not rows or IOU not in rows[0].results.metrics:
-        return False
-    truth = any(row.results.method.id == TRUTH_METHOD for row in rows)
-    shuffled = any(row.results.method.privileged == "other_truth" for row in rows)
-    return not (truth and shuffled)

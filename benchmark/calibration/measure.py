@@ -15,13 +15,12 @@ import numpy as np
 from ..cache import cache_root
 from ..clip import Clip, Input, check_prediction, inputs_for
 from ..errors import LoadError, StorageError, Undefined, UserError
-from ..metrics import Need
 from ..metrics.extraction import Extraction
 from ..metrics.measure import ClipPart
 from ..metrics.pair import check_pair
 from ..metrics.sample import Sample
 from ..progress import progress, say
-from ..readings import ClipReadings
+from ..readings import ClipReadings, inputs_read
 from ..registry import Method
 from ..splits.manifest import Row
 from ..store import RunFolder, Score, Scores, content_key
@@ -73,8 +72,7 @@ def run_calibration(calibration: Calibration, rows: Sequence[Row], *, workers: i
 
 def _prepare(calibration: Calibration, units: Sequence[Unit], workers: int) -> None:
     """Let the dataset make (sim: render) what will be read, each thing once."""
-    read = {Need.EXO: {Input.EXO_VIDEO}, Need.COVER: {Input.EXO_VIDEO, Input.EXO_CAMERA, Input.DEPTH}}
-    measured = frozenset({Input.TRUTH}.union(*(read.get(need, set()) for need in calibration.protocol.reads)))
+    measured = inputs_read(calibration.protocol.reads, calibration.cover)
     prior = calibration.prior.spec
     wanted: dict[Row, frozenset[Input]] = {}
     for unit in units:
@@ -173,6 +171,8 @@ class Measurer:
         for metric in self.calibration.unscored(row, rung):
             try:
                 for _, value in self.calibration.protocol.score(sample, self.extraction, only=(metric,)):
+                    if isinstance(value, ClipValue) and value.unavailable:
+                        raise UserError(f"{metric}: {value.undefined}")
                     scores[metric] = _kept(keys[metric], value)
             except (StorageError, LoadError):
                 raise

@@ -133,4 +133,4 @@ def metrics(as_json: o.AsJson = False) -> None:
         }
         for metric in METRICS.values()
     ]
-    _show(rows, as_json=as_json, leave_out=("definition",))
+    _show(rows, as_json=as_json, leave_out=("what", "definition"))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.clip import Clip, inputs_for
+from benchmark.inputs import Input
 from benchmark.registry import deciding_options
 
 from . import SPEC, Options
@@ -25,6 +26,12 @@ class EgoPriorCover:
         """Digest of the method's version, code and default options."""
         parts = [SPEC.id, SPEC.version, SPEC.source_digest(), deciding_options(self._options)]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def needs(self) -> frozenset[Input]:
+        """What the method takes, optional inputs included."""
+        spec = SPEC.with_options(self._options)
+        return spec.needs | spec.optional
 
     def cover(self, clip: Clip) -> NDArray[np.bool_]:
         """[frames, height, width] bool. Raises Undefined, with the reason, where the clip lacks depth, a camera or frames."""
