@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .job import ClipPlan, Job, Overwrite
+from .metrics.measure import retry_key
 from .results import ClipRecord, ClipScore, Results, write_records, write_results
 from .summary import Part, results_header, summarise
 
@@ -54,11 +55,13 @@ def _record(job: Job, plan: ClipPlan, weights: dict[str, dict[str, str]]) -> tup
     have, kept = job.folder.scores(row.clip_id).metrics, 0
     keys = job.score_keys(prediction, plan.identity)
     for metric in keys:
-        score = have.get(metric)
-        score = score and job.score_of(metric, score, prediction, plan.identity)
+        found = have.get(metric)
+        score = found and job.score_of(metric, found, prediction, plan.identity)
         if score is None or weights.setdefault(metric, score.weights) != score.weights:
             if metric in job.unavailable:
                 scores[metric] = ClipScore(value=None, undefined=job.unavailable[metric])
+            elif found is not None and found.key == retry_key(keys[metric]):
+                scores[metric] = ClipScore(value=None, undefined=found.undefined)
             continue
         kept += 1
         if score.feature is not None and score.truth_feature is not None:

@@ -22,6 +22,11 @@ class Undefined(Exception):
     """A result that does not exist for a stated reason (a pose or truth is missing): an outcome, not a failure."""
 
 
+class Unavailable(Undefined):
+    """This machine lacks something (a package that cannot be imported, weights): true of the machine and of no clip, so it is
+    never kept as a result."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     """The error for a name that is not there, with the nearest one that is."""
     names = sorted(known)

@@ -24,7 +24,7 @@ from .inputs import Input
 from .job import ClipPlan, Job, JobConfig, Overwrite, open_job
 from .metrics import ClipValue
 from .metrics.extraction import Extraction
-from .metrics.measure import ClipPart
+from .metrics.measure import ClipPart, retry_key
 from .metrics.pair import check_pair
 from .metrics.sample import Sample
 from .provenance import MemoryMeter
@@ -282,7 +282,8 @@ class Worker:
         for metric in wanted:
             try:
                 for _, value in job.protocol.score(sample, self._extraction, only=(metric,)):
-                    scores[metric] = self._as_score(metric, keys[metric], value)
+                    lacking = isinstance(value, ClipValue) and value.unavailable
+                    scores[metric] = self._as_score(metric, retry_key(keys[metric]) if lacking else keys[metric], value)
             except (StorageError, LoadError):
                 raise
             except Exception as error:

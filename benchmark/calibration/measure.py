@@ -15,6 +15,7 @@ import numpy as np
 from ..cache import cache_root
 from ..clip import Clip, Input, check_prediction, inputs_for
 from ..errors import LoadError, StorageError, Undefined, UserError
+from ..metrics import ClipValue
 from ..metrics.extraction import Extraction
 from ..metrics.measure import ClipPart
 from ..metrics.pair import check_pair

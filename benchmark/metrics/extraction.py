@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import StorageError, Undefined, UserError
+from ..errors import StorageError, Unavailable, Undefined, UserError
 from ..files import atomic_file, reason_of
 from ..progress import say
 from ..store import content_key
@@ -82,7 +82,7 @@ class Extraction:
 
             lacking = unavailable(spec)
             if lacking is not None:
-                raise Undefined(lacking)
+                raise Unavailable(lacking)
             paths = {name: path for name in spec.weights if (path := located(name)) is not None}
             self._loaded[spec.id] = spec.load()(paths, self._chosen_device())
         return self._loaded[spec.id]

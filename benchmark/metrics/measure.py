@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import Undefined, UserError
+from ..errors import Unavailable, Undefined, UserError
 from .extraction import Extraction
 from .metric import ClipValue, ExtractorSpec, MetricSpec, Need, Parameter
 from .sample import Sample
@@ -42,10 +42,16 @@ def measure(
         read = {str(need): sample.readings.read(need) for need in sorted(spec.needs - {Need.TRUTH})}
         value: ClipValue = spec.load()(*arguments, **read, **parameters)
     except Undefined as reason:
-        return ClipValue.not_there(str(reason))
+        return ClipValue.not_there(str(reason), unavailable=isinstance(reason, Unavailable))
     if value.value is not None and not math.isfinite(value.value):
         raise UserError(f"metric {spec.id} gave {value.value}; its weights or input are broken: run 'egox-bench weights verify'")
     return value
+
+
+def retry_key(key: str) -> str:
+    """What a reason of this machine is written down under in place of a score's key: nobody asks for it, so that the score is
+    tried again, and the reason can still be told."""
+    return f"unavailable {key}"
 
 
 def _arguments(spec: MetricSpec, sample: Sample, extraction: Extraction) -> tuple[Any, ...]:

@@ -48,7 +48,8 @@ class ClipValue:
 
     frames: the per-frame curve behind the value, in the metric's unit. notes: what a reader of the number must know
     (frames at a cap, a constant picture). chance: the value that the clip's things have where nothing matches them, for
-    metrics that match; of a wrong truth (shuffled pairing) it is the level of chance.
+    metrics that match; of a wrong truth (shuffled pairing) it is the level of chance. unavailable: the reason is this
+    machine's (see `errors.Unavailable`), so it is shown and never kept as the clip's result.
     """
 
     value: float | None
@@ -56,15 +57,16 @@ class ClipValue:
     frames: tuple[float, ...] | None = None
     notes: tuple[str, ...] = ()
     chance: float | None = None
+    unavailable: bool = False
 
     def __post_init__(self) -> None:
         if (self.value is None) == (self.undefined is None):
             raise ValueError("a clip has either a value or a reason why it is undefined")
 
     @classmethod
-    def not_there(cls, reason: str) -> ClipValue:
+    def not_there(cls, reason: str, *, unavailable: bool = False) -> ClipValue:
         """The outcome "undefined" with its reason."""
-        return cls(value=None, undefined=reason)
+        return cls(value=None, undefined=reason, unavailable=unavailable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +114,8 @@ class ExtractorSpec:
     of "video": `extract(frames, **reads) -> Arrays` with [frames, height, width, 3] uint8 RGB;
     of "pair": `extract(prediction, truth, **reads) -> Arrays`; where `base` names a video extractor, with its arrays of
     either video in place of the frames.
-    It may raise `Undefined(reason)`. It must not depend on what it was called with before.
+    It may raise `Undefined(reason)`, and `Unavailable(reason)` where the machine lacks something. It must not depend on what
+    it was called with before.
     optional: what it also reads where the clip has it; the keyword is None where it has not.
     weights: ids of the weights manifest. package: an import that is no dependency of the core ("vbench").
     version: raised by any change that can move a number; part of the key that its arrays are kept under.

@@ -14,7 +14,7 @@ import benchmark.metrics
 import benchmark.weights
 import benchmark.work
 from benchmark.clip import ClipInputs, Privilege
-from benchmark.errors import UserError
+from benchmark.errors import Unavailable, UserError
 from benchmark.job import Job, Overwrite, make_job
 from benchmark.metrics import Arrays, ClipValue, ExtractorSpec, MetricSpec, Need, SetValue
 from benchmark.protocols.protocol import Measured
@@ -26,7 +26,7 @@ from .toy import ToyDataset, toy_answers, toy_job, toy_protocol
 
 BOTH = Steps(generate=True, score=True)
 HERE = __name__
-BROKEN: dict[str, bool] = {"now": False}
+BROKEN: dict[str, bool] = {"now": False, "package": False}
 
 
 class Mean:
@@ -37,6 +37,19 @@ class Mean:
 
     def __call__(self, frames: Frames) -> Arrays:
         return {"feature": frames.mean(axis=(0, 1, 2)).astype(np.float32)}
+
+
+class NeedsPackage(Mean):
+    """As `Mean`, by a package that can be imported or not."""
+
+    def __init__(self, weights: Any, device: str) -> None:
+        super().__init__(weights, device)
+        if BROKEN["package"]:
+            raise Unavailable("package 'x' cannot be imported: no such symbol")
+
+
+def distance(prediction: Arrays, truth: Arrays) -> ClipValue:
+    return ClipValue(value=float(np.abs(prediction["feature"] - truth["feature"]).mean()))
 
 
 def of_set(prediction: np.ndarray, truth: np.ndarray, takes: list[str]) -> SetValue:
@@ -123,6 +136,26 @@ def test_what_cannot_be_measured_here_is_undefined_never_stored_and_measured_whe
     monkeypatch.setattr(benchmark.metrics, "EXTRACTORS", {"mean": MEAN})
     now = job(tmp_path, *specs)
     assert run_job(now, now.manifest.rows, steps=BOTH).results.metrics["set"].n == 4
+
+
+def test_a_package_that_cannot_be_imported_is_told_and_its_metric_measured_once_it_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs = dataclasses.replace(MEAN, target=f"{HERE}:NeedsPackage")
+    monkeypatch.setattr(benchmark.metrics, "EXTRACTORS", {"mean": needs})
+    specs = metric("seeing", "distance", extractor="mean"), metric("plain", "sometimes")
+    monkeypatch.setitem(BROKEN, "package", True)
+    one = job(tmp_path, *specs)
+    found = run_job(one, one.manifest.rows, steps=BOTH).results.metrics
+    reason = "package 'x' cannot be imported: no such symbol"
+    assert (found["seeing"].n, found["seeing"].undefined, found["seeing"].reason) == (0, 4, reason)
+    assert found["plain"].n == 4
+    monkeypatch.setitem(BROKEN, "package", False)
+    mended = job(tmp_path, *specs)
+    plan = make_plan(mended, mended.manifest.rows, steps=BOTH, overwrite=Overwrite.NEVER)
+    assert {clip.unscored for clip in plan.to_score} == {("seeing",)}
+    found = run_job(mended, mended.manifest.rows, steps=BOTH).results.metrics
+    assert (found["seeing"].n, found["seeing"].undefined, found["seeing"].reason) == (4, 0, None)
 
 
 def test_a_frame_rate_that_is_not_the_protocols_is_refused(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import pad
 
-from ...errors import Undefined, UserError
+from ...errors import Unavailable, Undefined, UserError
 from ...video import Frames
 from ..metric import Arrays
 from ..side_by_side import side_by_side
@@ -77,12 +77,12 @@ class AmtErrorsOnCanvas:
 
 @functools.cache
 def network_class() -> type[torch.nn.Module]:
-    """AMT-S's class out of the installed wheel. Raises Undefined where the wheel, or what AMT-S itself imports, is not there."""
+    """AMT-S's class out of the installed wheel. Raises Unavailable where the wheel, or what AMT-S itself imports, is not."""
     with _only_the_folder_of("vbench"), _no_effect_on_pillow():
         try:
             return importlib.import_module("vbench.third_party.amt.networks.AMT-S").Model
         except ImportError as error:
-            raise Undefined(f"AMT-S of package 'vbench' cannot be imported: {error}") from error
+            raise Unavailable(f"AMT-S of package 'vbench' cannot be imported: {error}") from error
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ...errors import Undefined
+from ...errors import Unavailable
 from .network import filled, named, tensors_of
 from .perceptual import PerceptualDistance
 
@@ -42,12 +42,12 @@ class AlexNetDistance(PerceptualDistance):
 def package_model() -> Any:
     """`lpips.LPIPS` with its own heads and an untrained trunk, so that nothing is downloaded.
 
-    Raises Undefined where the package cannot be imported: it needs a torchvision that fits torch.
+    Raises Unavailable where the package cannot be imported: it needs a torchvision that fits torch.
     """
     try:
         import lpips
     except (ImportError, RuntimeError) as error:
-        raise Undefined(f"package 'lpips' cannot be imported: {error}") from error
+        raise Unavailable(f"package 'lpips' cannot be imported: {error}") from error
     with warnings.catch_warnings():
         # it asks torchvision for the untrained network by a name that torchvision has retired
         warnings.simplefilter("ignore", UserWarning)

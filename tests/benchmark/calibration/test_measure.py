@@ -13,7 +13,7 @@ from benchmark.calibration.measure import run_calibration
 from benchmark.calibration.plan import TRUTH, Rung, missing
 from benchmark.calibration.summary import summarise
 from benchmark.clip import Input
-from benchmark.errors import UserError
+from benchmark.errors import Unavailable, UserError
 from benchmark.metrics import ClipValue, ExtractorSpec, MetricSpec, Need, SetValue
 from benchmark.store import RunFolder
 from benchmark.video import Frames
@@ -169,6 +169,20 @@ def test_what_cannot_be_measured_here_is_said_and_not_kept(tmp_path, monkeypatch
     assert found["set"].unavailable == "package 'no_such_package' is not installed (see 'egox-bench doctor')"
     assert (found["set"].truth, found["plain"].unavailable) == (None, None)
     assert set(one.scores(one.manifest.rows[0], TRUTH)) == {"plain"}
+
+
+def test_a_package_that_cannot_be_imported_is_an_error_that_is_not_kept(tmp_path, monkeypatch):
+    def refuse(self: Any, weights: Any, device: str) -> None:
+        raise Unavailable("package 'x' cannot be imported")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Mean, "__init__", refuse)
+        one = toy_calibration(tmp_path, "delay", protocol=only(PLAIN, SET))
+        errors = run_calibration(one, one.manifest.rows[:1])
+        assert set(errors.values()) == {"set: package 'x' cannot be imported"}
+        assert set(one.scores(one.manifest.rows[0], TRUTH)) == {"plain"}
+    assert run_calibration(one, one.manifest.rows[:1]) == {}
+    assert set(one.scores(one.manifest.rows[0], TRUTH)) == {"plain", "set"}
 
 
 def test_a_clip_without_truth_is_undefined_and_the_others_go_on(tmp_path):

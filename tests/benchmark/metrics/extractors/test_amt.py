@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from benchmark.errors import Undefined
+from benchmark.errors import Unavailable, Undefined
 from benchmark.metrics.extractors.padding import sides_to
 from benchmark.metrics.smoothness import smoothness
 
@@ -96,10 +96,10 @@ def test_sides_are_padded_on_both_ends_the_odd_pixel_behind(multiple, height, wi
     assert sides_to(multiple, height, width) == expected
 
 
-def test_a_wheel_whose_modules_cannot_be_imported_is_undefined_with_the_reason(monkeypatch):
+def test_a_wheel_whose_modules_cannot_be_imported_is_unavailable_with_the_reason(monkeypatch):
     def refuse(name):
         raise ModuleNotFoundError("No module named 'omegaconf'")
 
     monkeypatch.setattr(importlib, "import_module", refuse)
-    with pytest.raises(Undefined, match="AMT-S of package 'vbench' cannot be imported: No module named 'omegaconf'"):
+    with pytest.raises(Unavailable, match="AMT-S of package 'vbench' cannot be imported: No module named 'omegaconf'"):
         network_class.__wrapped__()

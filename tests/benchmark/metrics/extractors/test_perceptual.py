@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
-from benchmark.errors import Undefined, UserError
+from benchmark.errors import Unavailable, Undefined, UserError
 from benchmark.metrics.extractors.lpips_alex import AlexNetDistance, package_model
 from benchmark.metrics.extractors.perceptual import PerceptualDistance, mean_over
 from benchmark.metrics.extractors.st_lpips import ShiftTolerantDistance, blurred, convolved_and_blurred
@@ -205,7 +205,7 @@ def test_weights_of_another_network_are_refused(tmp_path, alexnet):
         ShiftTolerantDistance({"st-lpips-alex": alexnet}, "cpu")
 
 
-def test_lpips_that_cannot_be_imported_is_undefined(alexnet, monkeypatch):
+def test_lpips_that_cannot_be_imported_is_unavailable(alexnet, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "lpips", None)
-    with pytest.raises(Undefined, match=r"^package 'lpips' cannot be imported: "):
+    with pytest.raises(Unavailable, match=r"^package 'lpips' cannot be imported: "):
         AlexNetDistance({"alexnet": alexnet}, "cpu")
