@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,7 @@ from . import stats
 from .contenders import Contender, Run, check_comparable, find_runs, gathered, truth_run
 from .errors import UserError
 from .metrics import METRICS, MetricSpec
-from .set_features import SetMeasure, set_vectors
+from .standings import Standing, candidates, clip_values, metrics_of, set_measure, set_undefined, standings
 
 NO_TRUTH = "neither end is better in itself, and no complete run of the oracle on these clips says what the truth's own value is"
 
@@ -29,8 +27,9 @@ class Difference:
     """Contender a minus contender b (places in the sequence that was compared) on one metric.
 
     difference: in the metric's unit, with its 95 % interval; of direction "truth" it is of the distances from the truth's own
-    value, or, where that is not known, of the values themselves. p: of this test alone; p_holm: corrected for all tests of the
-    comparison; smallest_p: what p cannot go below. effect: standardised difference; win_rate: share of clips where a is better.
+    value, or, where that is not known, of the values themselves. p: of this test alone; p_holm: corrected for all tests of
+    pairs of candidates, None where one of the two is none; smallest_p: what p cannot go below. effect: standardised
+    difference; win_rate: share of clips where a is better.
     detectable: the smallest difference that so many takes would show (power 0.8, level 0.05, one test alone).
     ahead: who is better, None for neither; separated: p_holm is below 0.05. undefined: why there is no difference.
     """
@@ -60,27 +59,9 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """One contender on one metric: its value, over `clips` clips that all its repeats scored.
-
-    seed_sd: standard deviation over the repeats' values, None with one. from_truth: mean distance from the truth's own value;
-    gap: mean of value minus the truth's own; both of direction "truth" only. group: letters; contenders that share one are
-    not told apart. None of a value where nothing was scored.
-    """
-
-    place: int
-    value: float | None
-    clips: int
-    seed_sd: float | None = None
-    from_truth: float | None = None
-    gap: float | None = None
-    group: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """All of a comparison. standings: metric id to the contenders, best first where one end is better. tests: size of the
-    family that Holm's correction is for."""
+    family that Holm's correction is for: pairs of candidates times metrics."""
 
     contenders: tuple[Contender, ...]
     standings: Mapping[str, tuple[Standing, ...]]
@@ -106,18 +87,12 @@ def compare_runs(paths: Sequence[Path]) -> Comparison:
         contenders=tuple(contenders),
         standings={metric: standings(contenders, metric, differences, truth=truth) for metric in metrics_of(contenders)},
         differences=tuple(differences),
-        tests=sum(found.p is not None for found in differences),
+        tests=family_size(differences),
     )
 
 
-def metrics_of(contenders: Sequence[Contender]) -> list[str]:
-    """The metrics that the contenders were measured by and this version knows, in the benchmark's order."""
-    measured = contenders[0].runs[0].results.metrics
-    return [name for name in METRICS if name in measured]
-
-
 def pairwise(contenders: Sequence[Contender], *, truth: Run | None = None) -> list[Difference]:
-    """Every pair on every metric, Holm's correction over all of them. Contenders must be comparable.
+    """Every pair on every metric, with Holm's correction over all pairs of candidates. Contenders must be comparable.
 
     truth: a run of the truth itself, which metrics of direction "truth" need (`contenders.truth_run` finds one).
     """
@@ -129,10 +104,24 @@ def pairwise(contenders: Sequence[Contender], *, truth: Run | None = None) -> li
             found += _on_sets(spec, contenders, pairs)
         else:
             found += [_on_clips(spec, contenders, a, b, truth=truth) for a, b in pairs]
-    tested = [place for place, one in enumerate(found) if one.p is not None]
-    for place, p in zip(tested, stats.holm([found[place].p or 0.0 for place in tested])):
-        found[place] = dataclasses.replace(found[place], p_holm=p)
+    allowed = {metric: set(candidates(contenders, metric, truth=truth)) for metric in metrics_of(contenders)}
+    family = [place for place, one in enumerate(found) if one.p is not None and {one.a, one.b} <= allowed[one.metric]]
+    for place, p in zip(family, stats.holm([found[place].p or 0.0 for place in family])):
+        few = too_few_takes(found[place], len(family))
+        notes = (*found[place].notes, few) if few else found[place].notes
+        found[place] = dataclasses.replace(found[place], p_holm=p, notes=notes)
     return found
+
+
+def family_size(differences: Sequence[Difference]) -> int:
+    """How many tests Holm's correction was for."""
+    return sum(one.p_holm is not None for one in differences)
+
+
+def too_few_takes(one: Difference, tests: int) -> str | None:
+    """Why no data of so many takes could pass as one of so many tests; None where some could."""
+    takes = "1 take is" if one.takes == 1 else f"{one.takes} takes are"
+    return f"{takes} too few for {tests} tests" if one.smallest_p * tests >= stats.ALPHA else None
 
 
 def _on_clips(spec: MetricSpec, contenders: Sequence[Contender], a: int, b: int, *, truth: Run | None) -> Difference:
@@ -170,87 +159,19 @@ def _on_clips(spec: MetricSpec, contenders: Sequence[Contender], a: int, b: int,
 
 
 def _on_sets(spec: MetricSpec, contenders: Sequence[Contender], pairs: Sequence[tuple[int, int]]) -> list[Difference]:
-    measure = _set_measure(spec, contenders)
+    measure = set_measure(spec, contenders)
     found = []
     for a, b in pairs:
-        made = measure.difference(a, b, seed=_seed(contenders[0], spec.id))
+        reasons = [reason for place in (a, b) if (reason := set_undefined(contenders[place], spec.id))]
+        made = "; ".join(reasons) or measure.difference(a, b, seed=_seed(contenders[0], spec.id))
         if isinstance(made, str):
             found.append(Difference(metric=spec.id, a=a, b=b, clips=0, undefined=made))
             continue
-        numbers = {field.name: getattr(made, field.name) for field in dataclasses.fields(made) if field.name != "note"}
-        notes = [made.note] if made.note else []
-        notes += _left_out(len(set(measure.clips(a)) | set(measure.clips(b))) - len(measure.clips(a, b)))
+        numbers = {field.name: getattr(made, field.name) for field in dataclasses.fields(made) if field.name != "notes"}
+        left_out = _left_out(len(set(measure.clips(a)) | set(measure.clips(b))) - len(measure.clips(a, b)))
+        notes = [*made.notes, *left_out]
         ahead = _ahead(made.difference, a, b, lower_is_better=spec.direction != "up")
         found.append(Difference(metric=spec.id, a=a, b=b, ahead=ahead, notes=tuple(notes), **numbers))
-    return found
-
-
-def _set_measure(spec: MetricSpec, contenders: Sequence[Contender]) -> SetMeasure:
-    return SetMeasure(spec, [[set_vectors(run, spec.id) for run in contender.runs] for contender in contenders])
-
-
-def clip_values(contender: Contender, metric: str) -> dict[str, float]:
-    """Each clip's value, averaged over the contender's repeats; clips that every repeat scored."""
-    values = [run.values(metric) for run in contender.runs]
-    shared = set(values[0]).intersection(*values[1:])
-    return {clip: math.fsum(one[clip] for one in values) / len(values) for clip in sorted(shared)}
-
-
-def standings(
-    contenders: Sequence[Contender], metric: str, differences: Sequence[Difference], *, truth: Run | None = None
-) -> tuple[Standing, ...]:
-    """The contenders on one metric, best first; without an order, in their own, where neither end is better.
-
-    differences: of `pairwise` on the same contenders.
-    """
-    spec = METRICS[metric]
-    if spec.of == "set":
-        found = _set_standings(spec, contenders)
-    else:
-        own = truth.values(metric) if truth is not None and spec.direction == "truth" else None
-        found = [_clip_standing(spec, contender, place, own) for place, contender in enumerate(contenders)]
-
-    def rank(standing: Standing) -> float:
-        key = standing.from_truth if spec.direction == "truth" else standing.value
-        return math.inf if key is None else -key if spec.direction == "up" else key
-
-    if spec.direction == "truth" and all(standing.from_truth is None for standing in found):
-        return tuple(found)
-    ranked = sorted(found, key=rank)
-    apart = {frozenset((one.a, one.b)) for one in differences if one.metric == metric and one.separated}
-    groups = stats.tie_groups([standing.place for standing in ranked if rank(standing) < math.inf], apart)
-    return tuple(
-        dataclasses.replace(standing, group="".join(_letter(i) for i, group in enumerate(groups) if standing.place in group))
-        for standing in ranked
-    )
-
-
-def _clip_standing(spec: MetricSpec, contender: Contender, place: int, own: Mapping[str, float] | None) -> Standing:
-    values = clip_values(contender, spec.id)
-    if not values:
-        return Standing(place=place, value=None, clips=0)
-    by_seed = [math.fsum(run.values(spec.id)[clip] for clip in values) / len(values) for run in contender.runs]
-    gaps = [value - own[clip] for clip, value in values.items() if clip in own] if own is not None else []
-    return Standing(
-        place=place,
-        value=math.fsum(values.values()) / len(values),
-        clips=len(values),
-        seed_sd=statistics.stdev(by_seed) if len(by_seed) > 1 else None,
-        from_truth=math.fsum(abs(gap) for gap in gaps) / len(gaps) if gaps else None,
-        gap=math.fsum(gaps) / len(gaps) if gaps else None,
-    )
-
-
-def _set_standings(spec: MetricSpec, contenders: Sequence[Contender]) -> list[Standing]:
-    measure = _set_measure(spec, contenders)
-    found = []
-    for place in range(len(contenders)):
-        values, clips = measure.values(place), len(measure.clips(place))
-        if values:
-            value, spread = math.fsum(values) / len(values), statistics.stdev(values) if len(values) > 1 else None
-            found.append(Standing(place=place, value=value, clips=clips, seed_sd=spread))
-        else:
-            found.append(Standing(place=place, value=None, clips=clips))
     return found
 
 
@@ -262,10 +183,6 @@ def _ahead(difference: float, a: int, b: int, *, lower_is_better: bool) -> int |
 
 def _left_out(count: int) -> list[str]:
     return [f"{count} clip{'s' if count > 1 else ''} without a number from both left out"] if count else []
-
-
-def _letter(index: int) -> str:
-    return chr(ord("a") + index) if index < 26 else f"({index + 1})"
 
 
 def _seed(contender: Contender, metric: str) -> int:

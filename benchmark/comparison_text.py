@@ -6,9 +6,10 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
-from .comparison import Comparison, Difference, Standing
+from .comparison import Comparison, Difference
 from .contenders import Contender
 from .metrics import METRICS
+from .standings import Standing, said_of
 from .stats import ALPHA
 
 if TYPE_CHECKING:
@@ -18,7 +19,10 @@ COLUMNS = (
     "metric", "a", "b", "difference", "low", "high", "p", "p_holm", "effect", "win_rate", "detectable", "clips", "takes",
     "ahead", "separated", "undefined", "notes",
 )  # fmt: skip
+STANDING = ("value", "clips", "seed_sd", "from_truth", "gap", "ranked", "shared", "group", "notes")
 SEPARATED, OUTSIDE = "*", "†"
+UNCORRECTED = "uncorrected"
+"""In place of Holm's p where one of a pair is no candidate."""
 WIDE = 200
 """Columns of plain text, where there is no terminal to fit: nothing is folded."""
 
@@ -93,8 +97,7 @@ def _pair_tables(comparison: Comparison) -> list[tuple[str, Table]]:
     for (a, b), found in pairs.items():
         table = _table(columns)
         for one in found:
-            fair = one.ahead is not None and not comparison.contenders[one.ahead].outside
-            style = "bold" if one.separated and fair else ""
+            style = "bold" if one.separated and one.ahead is not None else ""
             table.add_row(*(Text(cell, style=style) for cell in _difference_cells(one, comparison)))
         tables.append((f"{_marked(comparison.contenders[a])} − {_marked(comparison.contenders[b])}", table))
     return tables
@@ -113,10 +116,10 @@ def _difference_cells(one: Difference, comparison: Comparison) -> tuple[str, ...
         f"{one.difference:+.{decimals}f}",
         interval,
         _p(one.p),
-        _p(one.p_holm),
+        UNCORRECTED if one.p is not None and one.p_holm is None else _p(one.p_holm),
         "–" if one.effect is None else f"{one.effect:+.2f}",
         "–" if one.win_rate is None else f"{one.win_rate:.0%}",
-        "–" if one.detectable is None else f"{one.detectable:.{decimals}f}",
+        _least(one.detectable, decimals),
         f"{one.clips}/{one.takes}",
         f"{name} {SEPARATED}" if one.separated and one.ahead is not None else name,
     )
@@ -125,8 +128,9 @@ def _difference_cells(one: Difference, comparison: Comparison) -> tuple[str, ...
 def legend(comparison: Comparison) -> list[str]:
     """What the columns mean, and what a reader must know of these runs."""
     lines = [
-        "letters: methods that share one are not told apart",
+        "letters: methods that share one are not told apart; no letter: no candidate for best",
         f"{SEPARATED}  ahead with p below {ALPHA:g} after Holm's correction for {comparison.tests} tests (pairs times metrics)",
+        f"{UNCORRECTED}: one of the pair is no candidate for best; its p is of this test alone, and nobody wins",
         "p: whole takes swapped at random (FVD: t test on takes left out); interval: takes resampled (FVD, KVD: takes left out)",
         "effect: mean / sd of the takes' differences; wins: share of clips where the first is better, ties half",
         "would show: the smallest difference that so many takes show with power 0.8 in one test at level 0.05",
@@ -137,6 +141,9 @@ def legend(comparison: Comparison) -> list[str]:
         lines.append(f"{', '.join(once)}: one seed, seed variance unmeasured")
     lines += [f"{c.label}: mean of {len(c.runs)} seeds, clip by clip" for c in comparison.contenders if len(c.runs) > 1]
     said: dict[str, list[str]] = {}
+    for metric, found in comparison.standings.items():
+        for note in said_of(comparison.contenders, found):
+            said.setdefault(note, []).append(metric)
     for one in comparison.differences:
         for note in (*one.notes, *([f"undefined: {one.undefined}"] if one.undefined else [])):
             metrics = said.setdefault(note, [])
@@ -166,11 +173,7 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
             for contender in comparison.contenders
         ],
         "standings": {
-            metric: [
-                {"method": labels[s.place]}
-                | {name: getattr(s, name) for name in ("value", "clips", "seed_sd", "from_truth", "gap", "group")}
-                for s in standings
-            ]
+            metric: [{"method": labels[s.place]} | {name: getattr(s, name) for name in STANDING} for s in standings]
             for metric, standings in comparison.standings.items()
         },
         "differences": [_record(one, labels) for one in comparison.differences],
@@ -211,6 +214,13 @@ def _marked(contender: Contender) -> str:
 def _heading(metric: str) -> str:
     spec = METRICS[metric]
     return " ".join(part for part in (spec.title, spec.unit) if part)
+
+
+def _least(value: float | None, decimals: int) -> str:
+    """A smallest difference, which must not read as "any" where it is rounded to nothing."""
+    if value is None:
+        return "–"
+    return f"{value:.{decimals}f}" if value >= 10**-decimals else f"<{10**-decimals:.{decimals}f}"
 
 
 def _p(value: float | None) -> str:

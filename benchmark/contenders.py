@@ -51,8 +51,14 @@ class Contender:
             (method.privileged != "none", f"sees truth while it generates ({method.privileged})"),
             (method.control, "control"),
             (method.static, "always a still video"),
+            (not method.static and any(is_still(run.results) for run in self.runs), "most of its videos do not move"),
         )
         return tuple(reason for holds, reason in reasons if holds)
+
+
+def is_still(results: Results) -> bool:
+    """Whether a run's videos do not move: by its method's own word, or because no pixel of most of them changes."""
+    return results.method.static or 2 * results.n_still > results.n_scored
 
 
 def read_run(folder: Path) -> Run:
@@ -127,7 +133,8 @@ def gathered(runs: Sequence[Run]) -> list[Contender]:
                 break
         else:
             groups.append([run])
-    return [Contender(label=label, runs=tuple(group)) for label, group in zip(_labels(groups), groups)]
+    names = labels([group[0].results for group in groups], [group[0].folder.name for group in groups])
+    return [Contender(label=label, runs=tuple(group)) for label, group in zip(names, groups)]
 
 
 def truth_run(runs: Sequence[Run]) -> Run | None:
@@ -138,7 +145,7 @@ def truth_run(runs: Sequence[Run]) -> Run | None:
     if not runs:
         return None
     for run in runs:
-        if run.results.method.id == TRUTH_METHOD:
+        if run.results.method.id == TRUTH_METHOD and not run.results.partial:
             return run
     wanted = (runs[0].results.split.digest, runs[0].results.protocol.digest)
     for run in runs:
@@ -146,26 +153,32 @@ def truth_run(runs: Sequence[Run]) -> Run | None:
         beside = protocol.parents[2] / TRUTH_METHOD / protocol.parent.name / protocol.name if len(protocol.parents) > 2 else None
         for file in sorted(beside.glob(f"*/{RESULTS}")) if beside is not None else ():
             results = read_results(file)
-            if (results.split.digest, results.protocol.digest) == wanted and not results.partial:
+            same = (results.split.digest, results.protocol.digest) == wanted
+            if same and not results.partial and (file.parent / RECORDS).is_file():
                 return read_run(file.parent)
     return None
 
 
-def _labels(groups: Sequence[Sequence[Run]]) -> list[str]:
-    """A name for each: the method's id, and whatever tells it from others of the same method."""
-    labels = []
-    for group in groups:
-        method = group[0].results.method
-        same = [other[0].results.method for other in groups if other[0].results.method.id == method.id]
-        parts = [method.id]
-        if len({other.version for other in same}) > 1:
-            parts.append(method.version)
-        for key, value in sorted(method.options.items()):
-            if any(other.options.get(key) != value for other in same):
-                parts.append(f"{key}={value}")
-        labels.append(" ".join(parts))
-    labels = [f"{a} [{g[0].folder.name[:8]}]" if labels.count(a) > 1 else a for a, g in zip(labels, groups)]
-    return [f"{a} #{labels[:i].count(a) + 1}" if labels.count(a) > 1 else a for i, a in enumerate(labels)]
+def labels(results: Sequence[Results], keys: Sequence[str], *, seeds: bool = False) -> list[str]:
+    """A name for each: the method's id, and whatever tells it from others of the same method.
+
+    keys: the name of each one's folder, whose beginning is told where nothing else differs. seeds: whether a seed that
+    differs is told.
+    """
+    names = []
+    for own in results:
+        same = [other for other in results if other.method.id == own.method.id]
+        parts = [own.method.id]
+        if len({other.method.version for other in same}) > 1:
+            parts.append(own.method.version)
+        for option, value in sorted(own.method.options.items()):
+            if any(other.method.options.get(option) != value for other in same):
+                parts.append(f"{option}={value}")
+        if seeds and len({other.seed for other in same}) > 1:
+            parts.append(f"seed={own.seed}")
+        names.append(" ".join(parts))
+    names = [f"{name} [{key[:8]}]" if names.count(name) > 1 else name for name, key in zip(names, keys)]
+    return [f"{name} #{names[:i].count(name) + 1}" if names.count(name) > 1 else name for i, name in enumerate(names)]
 
 
 def _name(run: Run) -> str:

@@ -42,7 +42,7 @@ class SetDifference:
     p: float | None
     smallest_p: float
     detectable: float | None
-    note: str | None
+    notes: tuple[str, ...]
 
 
 def set_vectors(run: Run, metric: str) -> dict[str, Vectors]:
@@ -80,9 +80,8 @@ class SetMeasure:
         every = [set(vectors) for place in places for vectors in self._contenders[place]]
         return tuple(sorted(set.intersection(*every)))
 
-    def values(self, place: int) -> list[float]:
-        """The value of each repeat; none where there are too few clips."""
-        clips = self.clips(place)
+    def values(self, place: int, clips: tuple[str, ...]) -> list[float]:
+        """The value of each repeat on these clips, which it must have; none where there are too few."""
         side = self._side(place, clips) if clips else None
         return [self._distance.paired(kernels) for kernels in side.kernels] if side is not None else []
 
@@ -90,7 +89,8 @@ class SetMeasure:
         """Contender a - b on the clips that every repeat of both has, or why there is none; repeats' distances are averaged.
 
         The interval and, where nothing better exists, p (Student's t) come from leaving out each take of a, b and the
-        reference together; where the distance allows it, p comes from swapping whole takes of a and b.
+        reference together; where the distance allows it, p comes from swapping whole takes of a and b. Student's t knows no
+        lower bound, and few takes may lie close together by chance: its p is never less than swaps of so many takes allow.
         """
         clips = self.clips(a, b)
         if not clips:
@@ -105,11 +105,18 @@ class SetMeasure:
         left_out = ours.left_out(distance) - theirs.left_out(distance)
         interval = jackknife_interval(difference, left_out, takes=len(members))
         error = jackknife_error(left_out) if len(left_out) else None
-        least, p = 0.0, t_p(difference, error, degrees=len(left_out) - 1) if error is not None else None
+        least = smallest_p(len(members))
+        notes = [interval.note] if interval.note and least < ALPHA else []
+        if least >= ALPHA:
+            notes.append(f"{len(members)} take{'s' if len(members) > 1 else ''}: no p below {least:g} is possible")
         if distance.swaps is not None:
             parts = [distance.swaps(x, y, ours.truth) for x in ours.predictions for y in theirs.predictions]
-            by_take = np.array([np.mean(parts, axis=0)[member].sum() for member in members])
-            p, least = sign_flip_p(by_take, seed=seed), smallest_p(len(members))
+            p = sign_flip_p(np.array([np.mean(parts, axis=0)[member].sum() for member in members]), seed=seed)
+        else:
+            p = t_p(difference, error, degrees=len(left_out) - 1) if error is not None else None
+            if p is not None and p < least:
+                p = least
+                notes.append(f"p is raised to {least:g}, the least that swaps of {len(members)} takes could give")
         return SetDifference(
             clips=len(ours.truth),
             takes=len(members),
@@ -119,7 +126,7 @@ class SetMeasure:
             p=p,
             smallest_p=least,
             detectable=detectable_difference(error, len(left_out)) if error is not None and least < ALPHA else None,
-            note=f"{len(members)} takes: no p below {least:g} is possible" if least >= ALPHA else interval.note,
+            notes=tuple(notes),
         )
 
     def _side(self, place: int, clips: tuple[str, ...]) -> _Side | None:

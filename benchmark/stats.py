@@ -22,6 +22,8 @@ FEW_TAKES = 10
 EXACT_TAKES = 16
 """Up to here every flip of signs is tried (65,536 of them); above, FLIPS seeded ones."""
 FLIPS = 20_000
+ROUNDING = 1e-12
+"""Takes whose differences vary by no more than this share of the values do not vary: the rest is floating point."""
 ALPHA, POWER = 0.05, 0.8
 """Level of a comparison's tests, and the chance of reaching it that `detectable_difference` asks for."""
 
@@ -77,8 +79,8 @@ class Comparison:
     difference: mean over takes of the takes' mean A - B, with its interval; difference_clips: mean over clips.
     p: two-sided, from flipping the sign of whole takes; smallest_p: what no data of this many takes can go below.
     effect: mean / sd of the takes' differences (None where they do not vary). win_rate: share of clips where A is better,
-    ties half. detectable: see `detectable_difference`. note: why an interval is missing or only indicative, or why no p below
-    0.05 can come.
+    ties half. detectable: see `detectable_difference`; None too where takes are too few to show anything. note: why an
+    interval is missing or only indicative, or why no p below 0.05 can come.
     """
 
     clips: int
@@ -122,6 +124,8 @@ def compare(
     takes = len(by_take)
     smallest = smallest_p(takes)
     spread = float(by_take.std(ddof=1)) if takes > 1 else 0.0
+    if spread <= ROUNDING * max(max(abs(a[clip]), abs(b[clip])) for clip in shared):
+        spread = 0.0
     interval = cluster_interval(by_take.tolist(), range(takes), seed=seed)
     better = differences if direction == "up" else -differences
     note = interval.note
@@ -157,9 +161,9 @@ def detectable_difference(standard_error: float, takes: int) -> float | None:
     """The smallest true difference that a t test over so many takes would show with power 0.8 at level 0.05 (one test alone).
 
     In the unit of the metric; approximate: (t(0.975) + t(0.8)) standard errors with takes - 1 degrees of freedom. None where
-    one take gives no standard error.
+    one take gives no standard error, and for a standard error of zero: takes that do not vary say nothing of those that do.
     """
-    if takes < 2:
+    if takes < 2 or standard_error <= 0:
         return None
     return float((stats.t.ppf(1 - ALPHA / 2, takes - 1) + stats.t.ppf(POWER, takes - 1)) * standard_error)
 

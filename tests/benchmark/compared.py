@@ -54,8 +54,14 @@ def make_run(
     protocol_digest: str = "pr0t0",
     privileged: str = "none",
     static: bool = False,
+    control: bool = False,
+    still: int = 0,
+    undefined: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write a run; values and vectors (prediction, truth): metric id to clip id to what it has. Returns its folder."""
+    """Write a run; values and vectors (prediction, truth): metric id to clip id to what it has. Returns its folder.
+
+    still: how many of its videos do not move. undefined: metrics that have no number of the whole split, and why.
+    """
     vectors = vectors or {}
     key = run or f"{method}-{seed:04d}"
     folder = root / method / split / "mini" / key
@@ -76,7 +82,7 @@ def make_run(
     results = Results(
         schema=SCHEMA,
         method=MethodHeader(
-            id=method, version="1", source="s", options=options or {}, privileged=privileged, control=False, static=static
+            id=method, version="1", source="s", options=options or {}, privileged=privileged, control=control, static=static
         ),
         seed=seed,
         split=SplitHeader(name=split, dataset="sim", digest=split_digest, n=len(CLIPS)),
@@ -84,8 +90,14 @@ def make_run(
         partial=partial,
         n_expected=len(CLIPS),
         n_scored=len(records),
-        n_still=0,
-        metrics={metric: Aggregate(version=(versions or {}).get(metric, 1), **aggregate) for metric in metrics},
+        n_still=still,
+        metrics={
+            metric: Aggregate(
+                version=(versions or {}).get(metric, 1),
+                **aggregate | ({"mean": None, "interval": undefined[metric]} if undefined and metric in undefined else {}),
+            )
+            for metric in metrics
+        },
     )
     write_results(folder / "results.json", results)
     write_records(folder / "scores.jsonl", records)

@@ -7,7 +7,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
-from benchmark import comparison, comparison_text
+from benchmark import comparison, comparison_text, standings
 from benchmark.comparison import compare_runs, pairwise
 from benchmark.contenders import find_runs, gathered
 from benchmark.errors import UserError
@@ -16,7 +16,7 @@ from benchmark.metrics.fvd import fvd
 from benchmark.metrics.metric import MetricSpec, Need
 from benchmark.stats import compare, holm
 
-from .compared import CLIPS, TAKES, feature_pairs, levels, make_run
+from .compared import CLIPS, SCENE, TAKES, feature_pairs, levels, make_run
 
 TOY = MetricSpec(
     id="toy-calm",
@@ -36,7 +36,7 @@ TOY = MetricSpec(
 def known_metrics(monkeypatch):
     """With metrics of sets and one of direction "truth", whatever the benchmark itself lists."""
     known = MappingProxyType({**METRICS, **{spec.id: spec for spec in (*catalogue_sets.METRICS, TOY)}})
-    for module in (comparison, comparison_text):
+    for module in (comparison, comparison_text, standings):
         monkeypatch.setattr(module, "METRICS", known)
 
 
@@ -115,7 +115,7 @@ def test_runs_that_differ_in_seed_only_are_averaged_clip_by_clip_and_their_sprea
     make_run(tmp_path, "b", {"psnr": levels(20, seed=9)})
     found = compare_runs([tmp_path])
     assert [len(contender.runs) for contender in found.contenders] == [3, 1]
-    mean = {clip: np.mean([values[clip] for values in seeds]) for clip in CLIPS}
+    mean = {clip: float(np.mean([values[clip] for values in seeds])) for clip in CLIPS}
     expected = compare(mean, levels(20, seed=9), TAKES, direction="up", seed=0)
     assert only(found).difference == pytest.approx(expected.difference, rel=1e-12)
     a, b = sorted(found.standings["psnr"], key=lambda standing: standing.place)
@@ -294,7 +294,7 @@ def test_a_still_video_and_one_that_saw_truth_are_named_as_no_competitors_and_ne
     make_run(tmp_path, "still", {"psnr": levels(25, seed=2)}, static=True)
     make_run(tmp_path, "told", {"psnr": levels(30, seed=3)}, privileged="first_frame")
     found = compare_runs([tmp_path])
-    assert all(one.separated for one in found.differences)
+    assert not any(one.separated for one in found.differences)
     text = comparison_text.drawn(found, terminal=False)
     assert "†  still: always a still video; no competitor" in text
     assert "†  told: sees truth while it generates (first_frame); no competitor" in text
@@ -302,3 +302,141 @@ def test_a_still_video_and_one_that_saw_truth_are_named_as_no_competitors_and_ne
     assert comparison_text.drawn(found, terminal=True).count("\x1b[1mPSNR") == 0
     make_run(tmp_path, "better", {"psnr": levels(23, seed=4)})
     assert comparison_text.drawn(compare_runs([tmp_path]), terminal=True).count("\x1b[1mPSNR") == 1
+
+
+def test_pairs_with_a_control_are_no_tests_of_the_family_and_keep_their_own_p(tmp_path):
+    make_run(tmp_path, "a", {"psnr": levels(20, seed=1)})
+    make_run(tmp_path, "b", {"psnr": levels(20.5, seed=2)})
+    make_run(tmp_path, "copy", {"psnr": levels(18, seed=3)}, control=True)
+    found = compare_runs([tmp_path])
+    assert found.tests == 1
+    fair, *others = found.differences
+    assert fair.p_holm == fair.p
+    assert fair.separated
+    assert [(one.p, one.p_holm) for one in others] == [(2.0**-11, None)] * 2
+    assert {standing.place: standing.group for standing in found.standings["psnr"]} == {0: "b", 1: "a", 2: ""}
+    lines = comparison_text.drawn(found, terminal=False).splitlines()
+    rows = [line for line in lines if line.startswith("PSNR dB") and "…" in line]
+    assert [line.endswith("b *") for line in rows] == [True, False, False]
+    assert ["0.0005  uncorrected" in line for line in rows] == [False, True, True]
+
+
+def test_methods_whose_videos_do_not_move_win_nothing_whatever_they_say_of_themselves(tmp_path):
+    make_run(tmp_path, "fair", {"psnr": levels(20, seed=1)})
+    make_run(tmp_path, "frozen", {"psnr": levels(25, seed=2)}, still=13)
+    make_run(tmp_path, "moving", {"psnr": levels(21, seed=3)}, still=12)
+    found = compare_runs([tmp_path])
+    assert [contender.outside for contender in found.contenders] == [(), ("most of its videos do not move",), ()]
+    assert {(one.a, one.b): one.separated for one in found.differences} == {(0, 1): False, (0, 2): True, (1, 2): False}
+
+
+EASY = tuple(sorted(CLIPS, key=lambda clip: SCENE[clip]))[12:]
+
+
+def test_a_method_that_lacks_the_hard_clips_does_not_come_first_by_the_mean_of_the_rest(tmp_path):
+    good = make_run(tmp_path, "good", {"psnr": levels(20, seed=1)})
+    drops = make_run(tmp_path, "drops", {"psnr": levels(19, seed=2, clips=EASY)})
+    found = compare_runs([drops, good])
+    first, second = found.standings["psnr"]
+    assert (first.place, second.place) == (1, 0)
+    assert second.value > first.value  # type: ignore[operator]
+    assert (first.clips, first.shared, second.clips, second.shared) == (24, 12, 12, 12)
+    assert first.ranked == pytest.approx(np.mean([levels(20, seed=1)[clip] for clip in EASY]))
+    assert first.notes == ("ranked on 12 shared clips",)
+    assert "good: ranked on 12 shared clips" in comparison_text.drawn(found, terminal=False)
+
+
+def test_sets_are_ranked_at_the_same_number_of_clips(tmp_path):
+    """FVD falls with the number of clips: the better method, of half as many, reads higher than the worse one."""
+    good, bad = feature_pairs(noise=1.0, seed=3), feature_pairs(noise=1.3, seed=4)
+    make_run(tmp_path, "good", {}, vectors={"fvd": {clip: good[clip] for clip in CLIPS[:12]}})
+    make_run(tmp_path, "worse", {}, vectors={"fvd": bad})
+    found = compare_runs([tmp_path])
+    first, second = found.standings["fvd"]
+    assert (first.place, second.place) == (0, 1)
+    assert second.value < first.value < second.ranked  # type: ignore[operator]
+    assert second.notes == ("ranked on 12 shared clips",)
+
+
+def test_a_control_that_lacks_clips_changes_nothing_for_those_that_compete(tmp_path):
+    make_run(tmp_path, "a", {"psnr": levels(20, seed=1)})
+    make_run(tmp_path, "b", {"psnr": levels(21, seed=2)})
+    make_run(tmp_path, "copy", {"psnr": levels(25, seed=3, clips=EASY)}, control=True)
+    found = compare_runs([tmp_path]).standings["psnr"]
+    assert [(one.place, one.shared) for one in found] == [(1, 24), (0, 24), (2, 24)]
+    assert found[2].notes == ("not ranked: it lacks 12 of 24 clips that the others share",)
+
+
+def test_methods_without_a_clip_in_common_are_not_ranked(tmp_path):
+    make_run(tmp_path, "a", {"psnr": levels(20, clips=CLIPS[:12])})
+    make_run(tmp_path, "b", {"psnr": levels(25, clips=CLIPS[12:])})
+    found = compare_runs([tmp_path]).standings["psnr"]
+    assert [(one.ranked, one.group) for one in found] == [(None, "")] * 2
+    assert {one.notes for one in found} == {("not ranked: too few clips have all numbers",)}
+
+
+def moves(share: float) -> dict[str, float]:
+    return {clip: float(i < share * len(CLIPS)) for i, clip in enumerate(CLIPS)}
+
+
+def test_a_method_that_moves_less_than_the_truth_is_no_candidate_on_calm_metrics(tmp_path):
+    make_run(tmp_path, "calm", {"flicker": levels(0.95, noise=0), "dynamic-degree": moves(0.5)})
+    make_run(tmp_path, "far", {"flicker": levels(0.80, noise=0.01), "dynamic-degree": moves(0.95)})
+    make_run(tmp_path, "near", {"flicker": levels(0.93, noise=0.01), "dynamic-degree": moves(1.0)})
+    make_run(tmp_path, "oracle", {"flicker": levels(0.95, noise=0), "dynamic-degree": moves(1.0)}, privileged="truth")
+    found = compare_runs([tmp_path])
+    standings = found.standings["flicker"]
+    assert [found.contenders[one.place].label for one in standings] == ["oracle", "near", "far", "calm"]
+    assert [one.group for one in standings] == ["", "a", "b", ""]
+    assert standings[3].notes == ("moves less than the truth (dynamic-degree -0.500): no candidate",)
+    assert {(one.a, one.b) for one in found.differences if one.metric == "flicker" and one.p_holm is not None} == {(1, 2)}
+    assert {(one.a, one.b) for one in found.differences if one.metric == "dynamic-degree" and one.p_holm is not None} == {
+        (0, 1),
+        (0, 2),
+        (1, 2),
+    }
+    assert "flicker: calm: moves less than the truth" in comparison_text.drawn(found, terminal=False)
+
+
+def test_the_p_of_fvd_is_never_less_than_swaps_of_so_many_takes_allow(tmp_path):
+    good, bad = feature_pairs(noise=0.01, seed=1), feature_pairs(noise=0.01, shift=3.0, seed=2)
+    make_run(tmp_path, "bad", {}, vectors={"fvd": bad})
+    make_run(tmp_path, "good", {}, vectors={"fvd": good})
+    one = only(compare_runs([tmp_path]), "fvd")
+    assert one.p == one.smallest_p == 2.0**-11
+    assert "p is raised to 0.000488281, the least that swaps of 12 takes could give" in one.notes
+
+
+def test_a_run_without_a_number_on_a_set_has_none_in_a_comparison_whatever_vectors_it_keeps(tmp_path):
+    vectors = [feature_pairs(noise=0.5, seed=seed) for seed in range(3)]
+    make_run(tmp_path, "a", {}, vectors={"kvd": vectors[0]})
+    make_run(tmp_path, "b", {}, vectors={"kvd": vectors[1]})
+    why = "the truths of other clips of the set"
+    make_run(tmp_path, "shuffled", {}, vectors={"kvd": vectors[2]}, privileged="other_truth", undefined={"kvd": why})
+    found = compare_runs([tmp_path])
+    assert [one.undefined for one in found.differences] == [None, f"shuffled: {why}", f"shuffled: {why}"]
+    assert [one.value is None for one in found.standings["kvd"]] == [False, False, True]
+
+
+def test_too_few_takes_for_so_many_tests_are_said(tmp_path):
+    metrics = ("psnr", "ssim", "psnr-y", "ssim-y")
+    for seed, method in enumerate("abcdefgh"):
+        make_run(tmp_path, method, {metric: levels(20 + seed, seed=seed) for metric in metrics})
+    found = compare_runs([tmp_path])
+    assert found.tests == 112
+    assert "12 takes are too few for 112 tests" in comparison_text.drawn(found, terminal=False).splitlines()
+    assert not any(one.separated for one in found.differences)
+
+
+def test_takes_that_differ_by_the_same_do_not_say_that_any_difference_would_show(tmp_path):
+    values = levels(20, seed=1)
+    make_run(tmp_path, "a", {"psnr": values})
+    make_run(tmp_path, "b", {"psnr": {clip: value + 1 for clip, value in values.items()}})
+    make_run(tmp_path, "c", {"psnr": {clip: value + 1e-7 * SCENE[clip] for clip, value in values.items()}})
+    found = compare_runs([tmp_path])
+    assert [one.detectable is None for one in found.differences] == [True, False, False]
+    assert found.differences[0].effect is None
+    lines = comparison_text.drawn(found, terminal=False).splitlines()
+    rows = [line for line in lines if line.startswith("PSNR dB") and "…" in line]
+    assert ["<0.001" in row.split() for row in rows] == [False, True, True]
+    assert not any("0.000" in row.split() for row in rows)
