@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from benchmark.contenders import is_still
+from benchmark.contenders import labels as method_labels
 from benchmark.metrics import METRICS
 from benchmark.results import Aggregate
 
-from .best import best_rows, is_still
+from .best import best_rows
 from .legend import ARROWS, CONTROL, LEADING, PARTIAL, PRIVILEGED, SEPARATED, STATIC, group_of, legend
 from .rows import Row, check_one_table
 from .validity import withheld
@@ -51,7 +53,7 @@ def sheet_of(rows: Sequence[Row]) -> Sheet:
     check_one_table(rows)
     ordered = sorted(rows, key=_rank)
     metrics = ordered[0].metric_ids
-    labels = _labels(ordered)
+    labels = method_labels([row.results for row in ordered], [row.run for row in ordered], seeds=True)
     hidden = withheld(ordered)
     best = {metric: found for metric, found in best_rows(ordered).items() if metric not in hidden}
     lines, bold = [], set()
@@ -182,21 +184,3 @@ def _marks(row: Row) -> str:
     )
     shown = "".join(mark for wanted, mark in marks if wanted)
     return f" {shown}" if shown else ""
-
-
-def _labels(rows: Sequence[Row]) -> list[str]:
-    """A name for each row: the method's id, and whatever tells it from other rows of the same method."""
-    labels = []
-    for row in rows:
-        method = row.results.method
-        same = [other.results for other in rows if other.results.method.id == method.id]
-        parts = [method.id]
-        if len({other.method.version for other in same}) > 1:
-            parts.append(method.version)
-        for key, value in sorted(method.options.items()):
-            if any(other.method.options.get(key) != value for other in same):
-                parts.append(f"{key}={value}")
-        if len({other.seed for other in same}) > 1:
-            parts.append(f"seed={row.results.seed}")
-        labels.append(" ".join(parts))
-    return [f"{label} [{row.run[:8]}]" if labels.count(label) > 1 else label for label, row in zip(labels, rows)]

@@ -130,3 +130,35 @@ def test_a_floor_is_told_with_each_row_at_the_same_number_of_clips(tmp_path):
         "FVD floor: real clips from other real clips 650.00 at N = 12;"
         " at the same N, against other clips: mine 900.00, yours 700.00"
     ]
+
+
+def test_a_frozen_video_is_best_on_no_metric_though_its_method_does_not_say_that_it_is_still(tmp_path):
+    make_run(tmp_path, "frozen", level=30, frozen=True)
+    make_run(tmp_path, "moving", level=20)
+    make_run(tmp_path, "other", level=19)
+    rows = find_rows([tmp_path])
+    assert {rows[best.row].results.method.id for best in best_rows(rows).values()} == {"moving"}
+    for row in rows:
+        (row.folder / "scores.jsonl").unlink()
+    assert {rows[best.row].results.method.id for best in best_rows(rows).values()} == {"moving"}
+
+
+def test_a_method_that_moves_less_than_the_truth_is_not_best_on_calm_metrics(tmp_path):
+    protocol = having("psnr", "flicker", "dynamic-degree-dis")
+    for method, level, degree in (("calm", 0.95, 0.0), ("near", 0.93, 1.0), ("far", 0.90, 1.0), ("oracle", 0.95, 1.0)):
+        fixed = {"flicker": ClipScore(value=level), "dynamic-degree-dis": ClipScore(value=degree)}
+        make_run(tmp_path, method, protocol=protocol, fixed=fixed, privileged="truth" if method == "oracle" else "none")
+    rows = find_rows([tmp_path])
+    best = best_rows(rows)["flicker"]
+    assert rows[best.row].results.method.id == "near"
+    assert best.separated
+    assert best.notes == ("calm: moves less than the truth (dynamic-degree-dis -1.000): no candidate",)
+
+
+def test_the_truth_of_the_table_counts_wherever_its_run_lies(tmp_path):
+    for method, value in (("near", 0.94), ("smooth", 0.99)):
+        flicker(tmp_path / "mine", method, value)
+    flicker(tmp_path / "elsewhere", "oracle", 0.95, privileged="truth", control=True)
+    flicker(tmp_path / "third", "oracle", 0.99, privileged="truth", control=True, attempted=3)
+    rows = find_rows([tmp_path / "third", tmp_path / "mine", tmp_path / "elsewhere"])
+    assert rows[best_rows(rows)["flicker"].row].results.method.id == "near"

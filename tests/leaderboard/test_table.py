@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import math
 
 import msgspec
 import pytest
 
 from benchmark.errors import UserError
-from benchmark.results import read_results
+from benchmark.results import ClipScore, read_records, read_results, write_records
 from leaderboard.best import best_rows
 from leaderboard.rows import Row, find_rows
 from leaderboard.table import Sheet, plain_text, rich_tables, sheet_of
@@ -193,3 +194,58 @@ def test_the_rich_table_shows_the_same_cells(tmp_path):
     for cells in found.lines:
         for cell in cells:
             assert cell.strip() in out.getvalue()
+
+
+def test_repeats_with_other_seeds_are_one_method_and_the_star_is_on_the_best_of_them(tmp_path):
+    for seed, level in enumerate((25.0, 25.1, 24.9)):
+        make_run(tmp_path, "strong", level=level, seed=seed, run=f"seed{seed}")
+    make_run(tmp_path, "weak", level=20)
+    found = sheet(tmp_path)
+    assert {cells[0]: cells[1][-1] for cells in found.lines} == {
+        "strong seed=1": "*",
+        "strong seed=0": " ",
+        "strong seed=2": " ",
+        "weak": " ",
+    }
+
+
+def test_seeds_of_one_method_alone_have_no_best(tmp_path):
+    for seed in range(2):
+        make_run(tmp_path, "mine", level=20 + seed, seed=seed, run=f"seed{seed}")
+    assert best_rows(find_rows([tmp_path])) == {}
+
+
+def test_a_method_that_is_undefined_on_the_hard_clips_is_not_best_by_the_mean_of_the_rest(tmp_path):
+    """Ranked and tested on shared clips, it loses by 1 dB, though its own mean is higher."""
+    make_run(tmp_path, "good", level=20)
+    folder = make_run(tmp_path, "drops", level=19)
+    records = read_records(folder / "scores.jsonl")
+    values = {record.clip: record.scores["psnr"].value or 0.0 for record in records}
+    easy = sorted(values, key=lambda clip: values[clip])[12:]
+    none = ClipScore(value=None, undefined="too hard")
+    kept = [
+        record if record.clip in easy else msgspec.structs.replace(record, scores=dict.fromkeys(record.scores, none))
+        for record in records
+    ]
+    write_records(folder / "scores.jsonl", kept)
+    results = read_results(folder / "results.json")
+    mean = math.fsum(values[clip] for clip in easy) / len(easy)
+    psnr = msgspec.structs.replace(results.metrics["psnr"], mean=mean, low=None, high=None, n=12, undefined=12)
+    edit(folder, metrics=results.metrics | {"psnr": psnr})
+    rows = find_rows([tmp_path])
+    best = best_rows(rows)["psnr"]
+    means = {row.results.method.id: row.results.metrics["psnr"].mean or 0.0 for row in rows}
+    assert means["drops"] > means["good"]
+    assert rows[best.row].results.method.id == "good"
+    assert best.separated
+    assert best.notes == ("good: ranked on 12 shared clips",)
+
+
+def test_a_metric_that_one_method_has_nowhere_is_still_tested_between_the_others(tmp_path):
+    make_run(tmp_path, "weak", level=19)
+    make_run(tmp_path, "strong", level=20)
+    make_run(tmp_path, "none", level=18, fixed={"ssim": ClipScore(value=None, undefined="weights missing")})
+    rows = find_rows([tmp_path])
+    best = best_rows(rows)["ssim"]
+    assert rows[best.row].results.method.id == "strong"
+    assert best.separated
