@@ -99,13 +99,17 @@ def check_comparable(runs: Sequence[Run]) -> None:
         differ = [
             f"{term} differs ({ours.get(term, 'none')} and {theirs.get(term, 'none')})"
             for term in {**ours, **theirs}
-            if ours.get(term) != theirs.get(term)
+            if ours.get(term) != theirs.get(term) and not (term.startswith(WEIGHTS) and not (term in ours and term in theirs))
         ]
         if differ:
             raise UserError(
                 f"{_name(runs[0])} and {_name(run)} do not compare: {', '.join(differ)};"
                 " score both on one split under one protocol with this version"
             )
+
+
+WEIGHTS = "weights "
+"""What terms of weights begin with: a run without a score on a metric has none, and compares on the others."""
 
 
 def _terms(run: Run) -> dict[str, str]:
@@ -117,6 +121,11 @@ def _terms(run: Run) -> dict[str, str]:
         "protocol": f"{protocol.name}@{protocol.version}",
         "protocol digest": protocol.digest,
         **{f"version of metric {name}": str(metric.version) for name, metric in run.results.metrics.items()},
+        **{
+            f"{WEIGHTS}{weights} of metric {name}": digits
+            for name, metric in run.results.metrics.items()
+            for weights, digits in sorted(metric.weights.items())
+        },
     }
 
 

@@ -28,13 +28,18 @@ def legend(rows: Sequence[Row], labels: Sequence[str], best: Mapping[str, Best],
     if leading:
         why = sorted({b.why for b in leading if b.why})
         lines.append(f"{LEADING}  best mean, not separated from the others" + (f" ({'; '.join(why)})" if why else ""))
+    said: dict[str, list[str]] = {}
+    for metric, found in best.items():
+        for note in found.notes:
+            said.setdefault(note, []).append(METRICS[metric].title)
+    lines += [f"{', '.join(titles)}: {note}" for note, titles in said.items()]
     seen = sorted({row.results.method.privileged for row in rows} - {"none"})
     if seen:
         lines.append(f"{PRIVILEGED}  sees truth while it generates ({', '.join(seen)}): outside the comparison")
     if any(row.results.method.control for row in rows):
         lines.append(f"{CONTROL}  control: outside the comparison")
     if any(is_still(row.results) for row in rows):
-        lines.append(f"{STATIC}  still videos: never best on video metrics, whatever they read there")
+        lines.append(f"{STATIC}  still videos: never best")
     if any(row.results.partial for row in rows):
         lines.append(f"{PARTIAL}  partial: not every clip of the split was attempted; no leaderboard row")
     if any(metric in METRICS and METRICS[metric].direction == "truth" for row in rows for metric in row.metric_ids):

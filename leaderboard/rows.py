@@ -93,10 +93,15 @@ def differences(a: Row, b: Row) -> list[str]:
 
 def grouped(rows: Iterable[Row]) -> list[list[Row]]:
     """Rows by what must agree in one table: each group passes `check_one_table`. Groups in order of first appearance."""
-    groups: dict[tuple[tuple[str, str], ...], list[Row]] = {}
+    groups: list[list[Row]] = []
     for row in rows:
-        groups.setdefault(row.terms, []).append(row)
-    return list(groups.values())
+        fitting = (group for group in groups if not any(differences(member, row) for member in group))
+        found = next(fitting, None)
+        if found is None:
+            groups.append([row])
+        else:
+            found.append(row)
+    return groups
 
 
 def _label(row: Row) -> str:

@@ -80,3 +80,15 @@ def test_rows_that_saw_truth_controls_and_partial_runs_do_not_compete(tmp_path):
     make_run(tmp_path, "limited", attempted=3)
     competing = {row.results.method.id for row in find_rows([tmp_path]) if row.competes}
     assert competing == {"fair", "still"}
+
+
+def test_rows_that_were_measured_with_other_weights_never_share_a_table_and_one_without_any_fits_both(tmp_path):
+    folders = [make_run(tmp_path, name) for name in ("mine", "yours", "neither")]
+    for folder, weights in zip(folders, ({"net": "a" * 16}, {"net": "b" * 16}, {})):
+        metrics = dict(read_results(folder / "results.json").metrics)
+        edit(folder, metrics=metrics | {"ssim": msgspec.structs.replace(metrics["ssim"], weights=weights)})
+    rows = find_rows(folders)
+    with pytest.raises(UserError, match=r"weights net of metric ssim differs \(a{16} and b{16}\)"):
+        check_one_table(rows)
+    check_one_table([rows[0], rows[2]])
+    assert [[row.results.method.id for row in group] for group in grouped(rows)] == [["mine", "neither"], ["yours"]]
