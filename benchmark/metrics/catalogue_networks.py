@@ -5,7 +5,41 @@ from __future__ import annotations
 from .metric import ExtractorSpec, MetricSpec, Need
 
 _TRUTH = frozenset({Need.TRUTH})
-_COVER = frozenset({Need.COVER})
+_PERCEPTUAL = "benchmark.metrics.extractors.perceptual:"
+
+
+def _distances(name: str, title: str, *, target: str, weights: str) -> tuple[ExtractorSpec, ...]:
+    """A network's layer maps, and on them the distance of whole frames and that of regions."""
+    maps = f"{name}-maps"
+    return (
+        ExtractorSpec(
+            id=maps,
+            version=1,
+            summary=f"{title} of every position of every layer, frames at their own size.",
+            target=target,
+            of="pair",
+            weights=(weights,),
+            keep=False,
+        ),
+        ExtractorSpec(
+            id=name,
+            version=1,
+            summary=f"{title} of every frame at its own size.",
+            target=_PERCEPTUAL + "FrameDistance",
+            of="pair",
+            base=maps,
+        ),
+        ExtractorSpec(
+            id=f"{name}-regions",
+            version=1,
+            summary=f"{title} of every frame where the ego prior covers it and where it does not.",
+            target=_PERCEPTUAL + "RegionDistance",
+            of="pair",
+            base=maps,
+            reads=frozenset({Need.COVER}),
+        ),
+    )
+
 
 EXTRACTORS = (
     ExtractorSpec(
@@ -24,23 +58,17 @@ EXTRACTORS = (
         of="video",
         weights=("i3d",),
     ),
-    ExtractorSpec(
-        id="st-lpips-alex",
-        version=1,
-        summary="ST-LPIPS (AlexNet) of every frame at its own size: whole, and where the ego prior covers it or not.",
-        target="benchmark.metrics.extractors.st_lpips:ShiftTolerantDistance",
-        of="pair",
-        weights=("st-lpips-alex",),
-        optional=_COVER,
+    *_distances(
+        "st-lpips-alex",
+        "ST-LPIPS (AlexNet)",
+        target="benchmark.metrics.extractors.st_lpips:ShiftTolerantMaps",
+        weights="st-lpips-alex",
     ),
-    ExtractorSpec(
-        id="lpips-alex",
-        version=1,
-        summary="LPIPS v0.1 (AlexNet) of every frame at its own size: whole, and where the ego prior covers it or not.",
-        target="benchmark.metrics.extractors.lpips_alex:AlexNetDistance",
-        of="pair",
-        weights=("alexnet",),
-        optional=_COVER,
+    *_distances(
+        "lpips-alex",
+        "LPIPS v0.1 (AlexNet)",
+        target="benchmark.metrics.extractors.lpips_alex:AlexNetMaps",
+        weights="alexnet",
     ),
     ExtractorSpec(
         id="clip-vit-b32",
@@ -102,7 +130,7 @@ def _distance(name: str, title: str, *, extractor: str, definition: str) -> tupl
             definition=definition.format(where=_SEEN),
             target="benchmark.metrics.perceptual:distance_seen",
             needs=_TRUTH,
-            extractor=extractor,
+            extractor=f"{extractor}-regions",
             group="seen and imagined",
         ),
         MetricSpec(
@@ -116,7 +144,7 @@ def _distance(name: str, title: str, *, extractor: str, definition: str) -> tupl
             definition=definition.format(where=_IMAGINED),
             target="benchmark.metrics.perceptual:distance_imagined",
             needs=_TRUTH,
-            extractor=extractor,
+            extractor=f"{extractor}-regions",
             group="seen and imagined",
         ),
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import StorageError, Unavailable, Undefined, UserError
+from ..errors import StorageError, Unavailable, UserError
 from ..files import atomic_file, reason_of
 from ..progress import say
 from ..store import content_key
@@ -42,7 +42,10 @@ class Extraction:
         return self._of_video(spec, sample.needed_truth, sample.truth_digest, sample)
 
     def pair(self, spec: ExtractorSpec, sample: Sample) -> Arrays:
-        """What a pair extractor finds in prediction and truth. Raises Undefined where there is no truth."""
+        """What a pair extractor finds in prediction and truth, or in what its base found there.
+
+        Raises Undefined where there is no truth.
+        """
         from . import EXTRACTORS
 
         key = self._key(spec, sample, prediction=sample.prediction_digest, truth=sample.truth_digest)
@@ -52,6 +55,8 @@ class Extraction:
             if spec.base is None:
                 return self._instance(spec)(sample.prediction, sample.needed_truth, **read)
             base = EXTRACTORS[spec.base]
+            if base.of == "pair":
+                return self._instance(spec)(self.pair(base, sample), **read)
             return self._instance(spec)(self.prediction(base, sample), self.truth(base, sample), **read)
 
         return self._kept(spec, key, sample, make)
@@ -67,12 +72,13 @@ class Extraction:
     def _kept(self, spec: ExtractorSpec, key: str, sample: Sample, make: Callable[[], Arrays]) -> Arrays:
         if key in sample.kept:
             return sample.kept[key]
-        path = self._folder and self._folder / f"{spec.id}-{spec.version}" / key[:2] / f"{key}.npz"
+        folder = self._folder if spec.keep else None
+        path = folder and folder / f"{spec.id}-{spec.version}" / key[:2] / f"{key}.npz"
         arrays = read_arrays(path) if path else None
         if arrays is None:
             arrays = make()
-            if path and self._folder:
-                keep_arrays(path, arrays, below=self._folder)
+            if path and folder:
+                keep_arrays(path, arrays, below=folder)
         sample.kept[key] = arrays
         return arrays
 
@@ -132,17 +138,11 @@ def all_reads(spec: ExtractorSpec) -> frozenset[Need]:
     """What an extractor and its base read beside frames."""
     from . import EXTRACTORS
 
-    return spec.reads | spec.optional | (all_reads(EXTRACTORS[spec.base]) if spec.base else frozenset())
+    return spec.reads | (all_reads(EXTRACTORS[spec.base]) if spec.base else frozenset())
 
 
 def _read(spec: ExtractorSpec, sample: Sample) -> dict[str, Any]:
-    values = {str(need): sample.readings.read(need) for need in sorted(spec.reads)}
-    for need in sorted(spec.optional):
-        try:
-            values[str(need)] = sample.readings.read(need)
-        except Undefined:
-            values[str(need)] = None
-    return values
+    return {str(need): sample.readings.read(need) for need in sorted(spec.reads)}
 
 
 def read_arrays(path: Path) -> Arrays | None:

@@ -113,12 +113,12 @@ class ExtractorSpec:
     folder, device is "cpu" or "cuda". It is called with keywords for what `reads` names:
     of "video": `extract(frames, **reads) -> Arrays` with [frames, height, width, 3] uint8 RGB;
     of "pair": `extract(prediction, truth, **reads) -> Arrays`; where `base` names a video extractor, with its arrays of
-    either video in place of the frames.
+    either video in place of the frames; where it names a pair extractor, `extract(arrays, **reads)` with that one's arrays.
     It may raise `Undefined(reason)`, and `Unavailable(reason)` where the machine lacks something. It must not depend on what
     it was called with before.
-    optional: what it also reads where the clip has it; the keyword is None where it has not.
     weights: ids of the weights manifest. package: an import that is no dependency of the core ("vbench").
-    version: raised by any change that can move a number; part of the key that its arrays are kept under.
+    version: raised by any change that can move a number; part of the key that its arrays are kept under. keep: False for
+    arrays that are too large for the disk: they live as long as the sample, for those that have it as base.
     """
 
     id: str
@@ -130,7 +130,7 @@ class ExtractorSpec:
     weights: tuple[str, ...] = ()
     package: str | None = None
     reads: frozenset[Need] = frozenset()
-    optional: frozenset[Need] = frozenset()
+    keep: bool = True
 
     def load(self) -> Callable[..., Callable[..., Arrays]]:
         """Import the class."""

@@ -22,6 +22,7 @@ import torch
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
 
 from benchmark import weights
+from benchmark.metrics import Arrays, Need
 from benchmark.metrics.catalogue_networks import EXTRACTORS
 from benchmark.metrics.extractors.lpips_alex import package_model
 from tests.benchmark.metrics.extractors import random_weights
@@ -71,7 +72,7 @@ def main() -> None:
         CLIPImageProcessorPil().save_pretrained(folder)
         needed = {weight for spec in EXTRACTORS for weight in spec.weights}
         paths |= {weight: weights.fetch(weight) for weight in sorted(needed - set(UNTRAINED))}
-        work = {spec.id: (spec.of, spec.load()(paths, "cpu")) for spec in EXTRACTORS}
+        work = {spec.id: (spec, spec.load()(paths, "cpu")) for spec in EXTRACTORS}
     model = package_model()
     for size in args.sizes:
         frames, side, repeat = SIZES[size]
@@ -79,12 +80,12 @@ def main() -> None:
         prediction = noisy(truth, 20)
         cover = np.broadcast_to(np.arange(side) % 3 > 0, truth.shape[:3])
         print(f"{frames} frames of {side}x{side}, {args.threads} thread(s): wall clock / processor seconds")
-        for extractor, (of, extract) in work.items():
-            given = (prediction, truth) if of == "pair" else (truth,)
-            extract(*(video[:16] for video in given))
-            report(extractor, partial(extract, *given), repeat)
-            if of == "pair":
-                report("  with regions", partial(extract, *given, cover=cover), repeat)
+        found: dict[str, Arrays] = {}
+        for name, (spec, extract) in work.items():
+            given = (found[spec.base],) if spec.base else (prediction, truth) if spec.of == "pair" else (truth,)
+            read = {"cover": cover} if Need.COVER in spec.reads else {}
+            found[name] = extract(*given, **read)
+            report(name, partial(extract, *given, **read), repeat)
         report("lpips package", partial(package_lpips, model, prediction, truth), repeat)
 
 

@@ -14,14 +14,14 @@ from torch import Tensor
 
 from ...errors import Unavailable
 from .network import filled, named, tensors_of
-from .perceptual import PerceptualDistance
+from .perceptual import LayerMaps
 
 LEAST = 31
 """Pixels: a shorter side leaves AlexNet's second pool nothing to pool."""
 
 
-class AlexNetDistance(PerceptualDistance):
-    """LPIPS of every frame at its own size, whole and by region: see `PerceptualDistance`."""
+class AlexNetMaps(LayerMaps):
+    """What LPIPS of every frame at its own size is the mean of: see `LayerMaps`."""
 
     def __init__(self, weights: Mapping[str, Path], device: str) -> None:
         path = weights["alexnet"]

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .network import filled, named, tensors_of
-from .perceptual import PerceptualDistance
+from .perceptual import LayerMaps
 
 LEAST = 21
 """Pixels: a shorter side leaves the third layer nothing to pool."""
@@ -105,8 +105,8 @@ def load_trunk(tensors: Mapping[str, Tensor], path: Path, device: str) -> ShiftT
     return filled(ShiftTolerantAlexNet(), found, source=path, device=device)
 
 
-class ShiftTolerantDistance(PerceptualDistance):
-    """ST-LPIPS of every frame at its own size, whole and by region: see `PerceptualDistance`."""
+class ShiftTolerantMaps(LayerMaps):
+    """What ST-LPIPS of every frame at its own size is the mean of: see `LayerMaps`."""
 
     def __init__(self, weights: Mapping[str, Path], device: str) -> None:
         path = weights["st-lpips-alex"]

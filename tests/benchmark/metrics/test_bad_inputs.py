@@ -274,7 +274,7 @@ def test_outputs_of_a_method_that_are_no_such_video_cost_their_clip_and_are_neve
     [
         ("i3d.I3D", "pooled", "fvd"),
         ("efficientnet_lite0.EfficientNetLite0", "pooled", "eff-i"),
-        ("perceptual.PerceptualDistance", "_features", "st-lpips"),
+        ("perceptual.LayerMaps", "_features", "st-lpips"),
     ],
 )
 def test_features_that_are_no_numbers_are_an_error_that_names_the_clip_and_cost_their_metric_only(

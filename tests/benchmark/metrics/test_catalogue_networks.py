@@ -6,7 +6,9 @@ import subprocess
 import sys
 
 from benchmark.metrics.catalogue_networks import EXTRACTORS, METRICS
+from benchmark.metrics.extraction import all_reads
 from benchmark.metrics.metric import Need
+from benchmark.protocols import load_protocol
 from benchmark.weights import MANIFEST
 
 
@@ -20,9 +22,12 @@ def test_every_metric_takes_an_extractor_of_the_catalogue_and_both_can_be_loaded
         assert set(spec.weights) <= set(MANIFEST)
 
 
-def test_regions_are_optional_to_networks_that_compare_pairs():
-    assert {spec.id for spec in EXTRACTORS if spec.optional == {Need.COVER}} == {"st-lpips-alex", "lpips-alex"}
-    assert {spec.of for spec in EXTRACTORS if spec.optional} == {"pair"}
+def test_only_distances_of_regions_read_the_cover_and_need_what_makes_it():
+    extractors = {spec.id: spec for spec in EXTRACTORS}
+    reading = {spec.id for spec in METRICS if Need.COVER in all_reads(extractors[spec.extractor or ""])}
+    assert reading == {"st-lpips-seen", "st-lpips-imagined", "lpips-seen", "lpips-imagined"}
+    assert Need.COVER not in load_protocol("egox-paper").reads
+    assert Need.COVER in load_protocol("rgb").reads
 
 
 def test_the_catalogue_imports_no_network_library():

@@ -47,6 +47,16 @@ class Difference:
         return {"difference": np.abs(prediction["mean"] - truth["mean"])}
 
 
+class Doubled:
+    """Twice what `Difference` found."""
+
+    def __init__(self, weights: Any, device: str) -> None:
+        del weights, device
+
+    def __call__(self, arrays: Arrays, **read: Any) -> Arrays:
+        return {"difference": 2 * arrays["difference"]}
+
+
 def by_mean(prediction: Arrays, truth: Arrays) -> ClipValue:
     return ClipValue(value=float(np.abs(prediction["mean"] - truth["mean"]).mean()))
 
@@ -131,9 +141,20 @@ def test_whatever_decides_the_arrays_decides_the_file(tmp_path: Path) -> None:
     assert Mean.called[-1] == {"fps": 30}
 
 
-def test_an_optional_reading_that_is_not_there_is_handed_over_as_none(tmp_path: Path) -> None:
-    Extraction(tmp_path, device="cpu").prediction(dataclasses.replace(MEAN, optional=frozenset({Need.COVER})), sample())
-    assert Mean.called == [{"cover": None}]
+def test_two_extractors_on_a_pairs_arrays_share_them_in_memory_and_never_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maps = dataclasses.replace(DIFFERENCE, id="maps", keep=False)
+    plain = ExtractorSpec(id="plain", version=1, summary="", target=f"{HERE}:Doubled", of="pair", base="maps")
+    regions = dataclasses.replace(plain, id="regions", reads=frozenset({Need.COVER}))
+    monkeypatch.setattr(benchmark.metrics, "EXTRACTORS", {spec.id: spec for spec in (MEAN, maps, plain, regions)})
+    clip, extraction = sample(), Extraction(tmp_path, device="cpu")
+    once, again = extraction.pair(plain, clip), extraction.pair(maps, clip)
+    assert once["difference"].tolist() == (2 * again["difference"]).tolist()
+    assert {path.parent.parent.name for path in tmp_path.rglob("*.npz")} == {"mean-1", "plain-1"}
+    found = measure(metric("by_difference", extractor="regions"), {}, clip, extraction)
+    assert isinstance(found, ClipValue)
+    assert found.undefined == "needs the pixels that the ego prior covers, which only clips of a dataset have"
 
 
 def test_a_needed_reading_that_is_not_there_makes_the_metric_undefined(tmp_path: Path) -> None:

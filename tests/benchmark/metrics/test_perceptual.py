@@ -33,9 +33,3 @@ def test_frames_without_such_a_pixel_do_not_count_and_are_noted():
 def test_a_prior_that_covers_everything_leaves_nothing_to_imagine():
     with pytest.raises(Undefined, match="no frame has a pixel in this region"):
         distance_imagined({**ARRAYS, "imagined": np.full(3, np.nan)})
-
-
-def test_without_a_prior_there_are_no_regions():
-    for measure in (distance_seen, distance_imagined):
-        with pytest.raises(Undefined, match="needs the pixels that the ego prior covers"):
-            measure({"frame": ARRAYS["frame"]})

@@ -9,17 +9,32 @@ import pytest
 import skimage.data
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from benchmark.errors import Unavailable, Undefined, UserError
-from benchmark.metrics.extractors.lpips_alex import AlexNetDistance, package_model
-from benchmark.metrics.extractors.perceptual import PerceptualDistance, mean_over
-from benchmark.metrics.extractors.st_lpips import ShiftTolerantDistance, blurred, convolved_and_blurred
+from benchmark.metrics.extractors.lpips_alex import AlexNetMaps, package_model
+from benchmark.metrics.extractors.perceptual import FrameDistance, LayerMaps, RegionDistance, mean_over
+from benchmark.metrics.extractors.st_lpips import ShiftTolerantMaps, blurred, convolved_and_blurred
+from benchmark.metrics.metric import Arrays
+from benchmark.video import Frames
 from tests.weights_at_hand import need_weights
 
 from ..pictures import blurred as out_of_focus
 from ..pictures import constant, noisy, textured
 from . import random_weights
+
+
+class Distance:
+    """What the three extractors of a network find together."""
+
+    def __init__(self, maps: LayerMaps) -> None:
+        self.maps = maps
+
+    def __call__(self, prediction: Frames, truth: Frames, *, cover: NDArray | None = None) -> Arrays:
+        found = self.maps(prediction, truth)
+        regions = {} if cover is None else RegionDistance({}, "cpu")(found, cover=cover)
+        return {**FrameDistance({}, "cpu")(found), **regions}
 
 
 @pytest.fixture(scope="module")
@@ -28,17 +43,17 @@ def alexnet(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def untrained(alexnet, tmp_path_factory) -> dict[str, PerceptualDistance]:
+def untrained(alexnet, tmp_path_factory) -> dict[str, Distance]:
     path = random_weights.written(random_weights.st_lpips(), tmp_path_factory.mktemp("st") / "st.safetensors")
     return {
-        "st-lpips": ShiftTolerantDistance({"st-lpips-alex": path}, "cpu"),
-        "lpips": AlexNetDistance({"alexnet": alexnet}, "cpu"),
+        "st-lpips": Distance(ShiftTolerantMaps({"st-lpips-alex": path}, "cpu")),
+        "lpips": Distance(AlexNetMaps({"alexnet": alexnet}, "cpu")),
     }
 
 
 @pytest.fixture(scope="module")
-def trained() -> ShiftTolerantDistance:
-    return ShiftTolerantDistance(need_weights("st-lpips-alex"), "cpu")
+def trained() -> Distance:
+    return Distance(ShiftTolerantMaps(need_weights("st-lpips-alex"), "cpu"))
 
 
 BOTH = pytest.mark.parametrize("name", ["st-lpips", "lpips"])
@@ -150,12 +165,18 @@ def test_a_position_weighs_as_much_as_the_region_fills_of_it():
 
 
 @BOTH
-def test_without_a_cover_there_are_no_regions_and_with_a_full_one_nothing_is_imagined(untrained, name):
+def test_with_a_full_cover_nothing_is_imagined(untrained, name):
     truth, prediction = textured(frames=2, seed=1), textured(frames=2, seed=2)
     found = untrained[name](prediction, truth, cover=np.ones(truth.shape[:3], bool))
     assert np.isnan(found["imagined"]).all()
     assert np.isfinite(found["seen"]).all()
-    assert set(untrained[name](prediction, truth)) == {"frame"}
+
+
+@BOTH
+def test_a_cover_of_another_size_is_refused(untrained, name):
+    truth = textured(frames=2)
+    with pytest.raises(UserError, match="cover of the ego prior is bool of shape"):
+        untrained[name](truth, truth, cover=np.ones((2, 8, 8), bool))
 
 
 @BOTH
@@ -197,15 +218,15 @@ def test_broken_weights_are_refused(tmp_path):
     tensors["net.slice3.9.bias"][5] = torch.inf
     path = random_weights.written(tensors, tmp_path / "st.safetensors")
     with pytest.raises(UserError, match="network st-lpips-alex gave NaN or infinity"):
-        ShiftTolerantDistance({"st-lpips-alex": path}, "cpu")(textured(seed=1), textured(seed=2))
+        ShiftTolerantMaps({"st-lpips-alex": path}, "cpu")(textured(seed=1), textured(seed=2))
 
 
 def test_weights_of_another_network_are_refused(tmp_path, alexnet):
     with pytest.raises(UserError, match=r"alexnet.safetensors has no tensor 'lin0.model.1.weight'"):
-        ShiftTolerantDistance({"st-lpips-alex": alexnet}, "cpu")
+        ShiftTolerantMaps({"st-lpips-alex": alexnet}, "cpu")
 
 
 def test_lpips_that_cannot_be_imported_is_unavailable(alexnet, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "lpips", None)
     with pytest.raises(Unavailable, match=r"^package 'lpips' cannot be imported: "):
-        AlexNetDistance({"alexnet": alexnet}, "cpu")
+        AlexNetMaps({"alexnet": alexnet}, "cpu")
