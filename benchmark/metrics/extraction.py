@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,17 +53,17 @@ class Extraction:
         def make() -> Arrays:
             read = _read(spec, sample)
             if spec.base is None:
-                return self._instance(spec)(sample.prediction, sample.needed_truth, **read)
+                return self._extracted(spec, sample.prediction, sample.needed_truth, **read)
             base = EXTRACTORS[spec.base]
             if base.of == "pair":
-                return self._instance(spec)(self.pair(base, sample), **read)
-            return self._instance(spec)(self.prediction(base, sample), self.truth(base, sample), **read)
+                return self._extracted(spec, self.pair(base, sample), **read)
+            return self._extracted(spec, self.prediction(base, sample), self.truth(base, sample), **read)
 
         return self._kept(spec, key, sample, make)
 
     def _of_video(self, spec: ExtractorSpec, frames: Frames, digest: str, sample: Sample) -> Arrays:
         key = self._key(spec, sample, video=digest)
-        return self._kept(spec, key, sample, lambda: self._instance(spec)(frames, **_read(spec, sample)))
+        return self._kept(spec, key, sample, lambda: self._extracted(spec, frames, **_read(spec, sample)))
 
     def _key(self, spec: ExtractorSpec, sample: Sample, **digests: str) -> str:
         read = {str(need): sample.readings.key(need) for need in sorted(all_reads(spec))}
@@ -82,6 +82,10 @@ class Extraction:
         sample.kept[key] = arrays
         return arrays
 
+    def _extracted(self, spec: ExtractorSpec, *given: Frames | Arrays, **read: Any) -> Arrays:
+        with _same_rounding():
+            return self._instance(spec)(*given, **read)
+
     def _instance(self, spec: ExtractorSpec) -> Callable[..., Arrays]:
         if spec.id not in self._loaded:
             from ..weights import located
@@ -94,15 +98,36 @@ class Extraction:
         return self._loaded[spec.id]
 
     def _chosen_device(self) -> str:
-        import torch
-
-        # float32 as on a CPU: TF32 keeps ten bits of a mantissa
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cudnn.benchmark = False
         if self._device is None:
+            import torch
+
             self._device = "cuda" if torch.cuda.is_available() else "cpu"
         return self._device
+
+
+@contextlib.contextmanager
+def _same_rounding() -> Iterator[None]:
+    """Torch as it gives the same bytes in every program, whatever that has set; its settings are as before afterwards.
+
+    One thread, since sums are parted by their number; float32 as on a CPU, where TF32 would keep ten bits of a mantissa; no
+    choice among algorithms by how fast they were just now.
+    """
+    import torch
+
+    backends: Any = torch.backends
+    cudnn, precise = backends.cudnn, (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn)
+    threads, benchmark, before = torch.get_num_threads(), cudnn.benchmark, [one.fp32_precision for one in precise]
+    torch.set_num_threads(1)
+    cudnn.benchmark = False
+    for one in precise:
+        one.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        for one, precision in zip(precise, before):
+            one.fp32_precision = precision
+        cudnn.benchmark = benchmark
+        torch.set_num_threads(threads)
 
 
 UNKNOWN = "missing"

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import torch
 
 import benchmark.metrics
 import benchmark.weights
@@ -18,6 +19,7 @@ from benchmark.metrics.extraction import Extraction
 from benchmark.metrics.measure import ClipPart, measure
 from benchmark.metrics.sample import OnlyRate, Sample
 
+from .extractors import random_weights
 from .pictures import noisy, textured
 
 HERE = __name__
@@ -216,6 +218,69 @@ def test_an_extractor_is_made_with_its_weights_and_the_device(monkeypatch: pytes
         monkeypatch.setattr(benchmark.weights, name, value)
     Extraction(None, device="cpu").prediction(wanting, sample())
     assert Mean.made == [({"i3d": tmp_path / "i3d"}, "cpu")]
+
+
+class Rounding:
+    """What torch is set to while an extractor is made and runs."""
+
+    def __init__(self, weights: Any, device: str) -> None:
+        self.made = rounding()
+
+    def __call__(self, frames: np.ndarray) -> Arrays:
+        assert self.made == rounding()
+        return {"now": np.array([str(setting) for setting in rounding()])}
+
+
+def rounding() -> tuple[Any, ...]:
+    backends: Any = torch.backends
+    cuda = (backends.cuda.matmul.fp32_precision, backends.cudnn.conv.fp32_precision, backends.cudnn.benchmark)
+    return torch.get_num_threads(), *cuda
+
+
+def test_torch_rounds_in_one_way_for_extractors_and_is_as_before_afterwards() -> None:
+    backends: Any = torch.backends
+    threads, *_ = rounding()
+    try:
+        torch.set_num_threads(2)
+        backends.cuda.matmul.allow_tf32 = backends.cudnn.allow_tf32 = backends.cudnn.benchmark = True
+        set_by_program = rounding()
+        spec = dataclasses.replace(MEAN, target=f"{HERE}:Rounding")
+        found = Extraction(None, device="cpu").prediction(spec, sample())
+        assert found["now"].tolist() == ["1", "ieee", "ieee", "False"]
+        assert rounding() == set_by_program == (2, "tf32", "tf32", True)
+        assert backends.cuda.matmul.allow_tf32
+        assert backends.cudnn.allow_tf32
+    finally:
+        torch.set_num_threads(threads)
+        backends.cuda.matmul.allow_tf32 = backends.cudnn.benchmark = False
+
+
+@pytest.mark.parametrize(
+    ("weights", "made", "target", "frames"),
+    [
+        ("efficientnet-lite0", random_weights.efficientnet_lite0, "efficientnet_lite0:EfficientNetFeatures", 2),
+        ("i3d", random_weights.i3d, "i3d:I3DLogits", 9),
+    ],
+)
+def test_features_are_the_same_bytes_whatever_number_of_threads_the_program_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: str, made: Any, target: str, frames: int
+) -> None:
+    path = random_weights.written(made(), tmp_path / "weights.safetensors")
+    monkeypatch.setattr(benchmark.weights, "missing", lambda ids: None)
+    monkeypatch.setattr(benchmark.weights, "identity", lambda name: "0" * 16)
+    monkeypatch.setattr(benchmark.weights, "located", lambda name: path)
+    spec = dataclasses.replace(MEAN, target=f"benchmark.metrics.extractors.{target}", weights=(weights,))
+    video = textured(frames=frames, height=64, width=64)
+    threads, found = torch.get_num_threads(), []
+    try:
+        for number in (1, 2):
+            torch.set_num_threads(number)
+            clip = Sample(prediction=video, truth=None, readings=OnlyRate(fps=10))
+            arrays = Extraction(None, device="cpu").prediction(spec, clip)
+            found.append({name: values.tobytes() for name, values in arrays.items()})
+    finally:
+        torch.set_num_threads(threads)
+    assert found[0] == found[1]
 
 
 def test_an_undefined_extraction_is_tried_again_and_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
