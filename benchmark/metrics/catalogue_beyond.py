@@ -111,6 +111,7 @@ EXTRACTORS: tuple[ExtractorSpec, ...] = (
         summary="Relative rotation and direction of translation of the camera between frames, from tracked points.",
         target="benchmark.metrics.extractors.ego_motion:EgoMotion",
         of="video",
+        libraries=("opencv-python-headless",),
         reads=frozenset({Need.FPS, Need.EGO_CAMERA}),
     ),
 )

@@ -36,6 +36,7 @@ EXTRACTORS: tuple[ExtractorSpec, ...] = (
         summary="Error of every second frame, interpolated from its neighbours along DIS optical flow.",
         target=_DIS + "DisErrors",
         of="video",
+        libraries=("opencv-python-headless",),
     ),
     ExtractorSpec(
         id="smooth-lin",
@@ -68,6 +69,7 @@ EXTRACTORS: tuple[ExtractorSpec, ...] = (
         summary="Motion of the fastest twentieth of the pixels by DIS optical flow, a pair of frames at about 8 a second.",
         target=_DIS + "DisMotion",
         of="video",
+        libraries=("opencv-python-headless",),
         reads=frozenset({Need.FPS}),
     ),
 )

@@ -77,6 +77,7 @@ EXTRACTORS = (
         target="benchmark.metrics.extractors.clip_vit_b32:ClipEmbedding",
         of="video",
         weights=("clip-vit-b32",),
+        libraries=("pillow", "transformers"),
     ),
     ExtractorSpec(
         id="efficientnet-lite0",
@@ -85,6 +86,7 @@ EXTRACTORS = (
         target="benchmark.metrics.extractors.efficientnet_lite0:EfficientNetFeatures",
         of="video",
         weights=("efficientnet-lite0",),
+        files=("efficientnet_lite0_mean.safetensors",),
     ),
 )
 

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
+import importlib.metadata
+import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -135,7 +138,8 @@ UNKNOWN = "missing"
 
 
 def extractor_identity(spec: ExtractorSpec, weights: Mapping[str, str] | None = None) -> list[Any]:
-    """What decides an extractor's arrays beside pixels and readings: id, version, weights, and the same of its base.
+    """What decides an extractor's arrays beside pixels and readings: id, version, weights, libraries, files, and the same of
+    its base.
 
     weights: id to identity, of what was used elsewhere; of this machine where it is None.
     """
@@ -143,7 +147,21 @@ def extractor_identity(spec: ExtractorSpec, weights: Mapping[str, str] | None = 
 
     known = weights_identity(spec.weights) if weights is None else weights
     base = extractor_identity(EXTRACTORS[spec.base], weights) if spec.base else []
-    return [spec.id, spec.version, [known.get(name, UNKNOWN) for name in spec.weights], base]
+    weighed = [known.get(name, UNKNOWN) for name in spec.weights]
+    return [spec.id, spec.version, [*weighed, *map(_release, spec.libraries), *map(_file_digest, spec.files)], base]
+
+
+@functools.cache
+def _release(distribution: str) -> str:
+    try:
+        return f"{distribution} {importlib.metadata.version(distribution)}"
+    except importlib.metadata.PackageNotFoundError:  # brought here by another one that holds the same modules
+        return f"{distribution} {UNKNOWN}"
+
+
+@functools.cache
+def _file_digest(name: str) -> str:
+    return f"{name} {hashlib.sha256(Path(__file__).with_name(name).read_bytes()).hexdigest()[:16]}"
 
 
 def weights_identity(names: Iterable[str]) -> dict[str, str]:
@@ -202,14 +220,16 @@ def _tell_unkept(folder: Path, reason: str) -> None:
 
 
 def unavailable(spec: ExtractorSpec) -> str | None:
-    """Why an extractor cannot run here (weights, a package); None where it can."""
-    import importlib.util
-
+    """Why an extractor or its base cannot run here (weights, a package); None where they can."""
     from ..weights import missing
-    from . import weights_of
+    from . import EXTRACTORS, weights_of
 
-    if spec.package is not None and importlib.util.find_spec(spec.package) is None:
-        return f"package {spec.package!r} is not installed (see 'egox-bench doctor')"
+    chain = [spec]
+    while (base := chain[-1].base) is not None:
+        chain.append(EXTRACTORS[base])
+    for package in (one.package for one in chain):
+        if package is not None and importlib.util.find_spec(package) is None:
+            return f"package {package!r} is not installed (see 'egox-bench doctor')"
     damaged = []
     for name in weights_of(spec):
         try:

@@ -117,6 +117,8 @@ class ExtractorSpec:
     It may raise `Undefined(reason)`, and `Unavailable(reason)` where the machine lacks something. It must not depend on what
     it was called with before.
     weights: ids of the weights manifest. package: an import that is no dependency of the core ("vbench").
+    libraries: distributions whose releases give other numbers of the same pixels ("opencv-python-headless"). files: beside the
+    catalogues, data that decides the numbers of those who take its arrays. Versions and bytes are part of the key.
     version: raised by any change that can move a number; part of the key that its arrays are kept under. keep: False for
     arrays that are too large for the disk: they live as long as the sample, for those that have it as base.
     """
@@ -129,6 +131,8 @@ class ExtractorSpec:
     base: str | None = None
     weights: tuple[str, ...] = ()
     package: str | None = None
+    libraries: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     reads: frozenset[Need] = frozenset()
     keep: bool = True
 

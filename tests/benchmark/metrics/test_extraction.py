@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -15,7 +16,7 @@ import benchmark.metrics
 import benchmark.weights
 from benchmark.errors import Undefined, UserError
 from benchmark.metrics import Arrays, ClipValue, ExtractorSpec, MetricSpec, Need
-from benchmark.metrics.extraction import Extraction
+from benchmark.metrics.extraction import Extraction, _release, extractor_identity, unavailable
 from benchmark.metrics.measure import ClipPart, measure
 from benchmark.metrics.sample import OnlyRate, Sample
 
@@ -143,6 +144,24 @@ def test_whatever_decides_the_arrays_decides_the_file(tmp_path: Path) -> None:
     assert Mean.called[-1] == {"fps": 30}
 
 
+def test_another_release_of_a_library_is_another_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = dataclasses.replace(MEAN, libraries=("opencv-python-headless", "no-such-distribution"))
+    here = extractor_identity(spec)
+    assert here != extractor_identity(MEAN)
+    _release.cache_clear()
+    with monkeypatch.context() as other:
+        other.setattr(importlib.metadata, "version", lambda name: "0.0.1")
+        assert extractor_identity(spec) != here
+    _release.cache_clear()
+    assert extractor_identity(spec) == here
+
+
+def test_a_pair_extractor_whose_base_lacks_its_package_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanting = dataclasses.replace(MEAN, package="no_such_package")
+    monkeypatch.setattr(benchmark.metrics, "EXTRACTORS", {"mean": wanting, "difference": DIFFERENCE})
+    assert unavailable(DIFFERENCE) == "package 'no_such_package' is not installed (see 'egox-bench doctor')"
+
+
 def test_two_extractors_on_a_pairs_arrays_share_them_in_memory_and_never_on_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,6 +218,7 @@ def test_missing_weights_make_a_metric_undefined_with_what_to_run(monkeypatch: p
     found = measure(metric(), {}, sample(), Extraction(None, device="cpu"))
     assert isinstance(found, ClipValue)
     assert found.undefined == "weights missing, run 'egox-bench weights fetch i3d'"
+    assert found.unavailable
     assert Mean.made == []
 
 
@@ -291,4 +311,5 @@ def test_an_undefined_extraction_is_tried_again_and_not_kept(tmp_path: Path, mon
     found = measure(metric(), {}, sample(), Extraction(tmp_path, device="cpu"))
     assert isinstance(found, ClipValue)
     assert found.undefined == "too short"
+    assert not found.unavailable
     assert list(tmp_path.rglob("*.npz")) == []

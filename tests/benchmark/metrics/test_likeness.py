@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 from benchmark.errors import Undefined
+from benchmark.metrics import METRICS
 from benchmark.metrics.clip_i import clip_i
 from benchmark.metrics.eff_i import MEAN_FILE, eff_i
+from benchmark.metrics.extraction import extractor_identity
 from benchmark.metrics.likeness import mean_cosine
+from benchmark.metrics.measure import extractor_of
 from tests.weights_at_hand import need_weights
 
 from .pictures import noisy, textured
@@ -51,6 +56,13 @@ def test_the_mean_of_eff_i_is_a_mean_of_features_of_the_network():
     assert mean.dtype == np.float32
     assert mean.min() >= 0
     assert 0.05 < mean.mean() < 2
+
+
+def test_another_mean_would_be_another_key_of_eff_i():
+    digest = hashlib.sha256(MEAN_FILE.read_bytes()).hexdigest()[:16]
+    extractor = extractor_of(METRICS["eff-i"])
+    assert extractor is not None
+    assert f"{MEAN_FILE.name} {digest}" in extractor_identity(extractor)[2]
 
 
 def test_eff_i_tells_frames_apart_that_plain_cosines_hardly_do():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import inspect
 import subprocess
 import sys
@@ -34,6 +35,7 @@ def test_every_extractor_has_its_class_its_base_and_weights_of_the_manifest(name
     assert len(spec.summary) > 20
     assert set(weights_of(spec)) <= set(MANIFEST)
     assert spec.base is None or (spec.of == "pair" and spec.base in EXTRACTORS)
+    assert all(importlib.metadata.version(distribution) for distribution in spec.libraries)
     assert inspect.isclass(spec.load())
 
 
