@@ -90,8 +90,8 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
 class Score(msgspec.Struct, frozen=True, kw_only=True):
     """One metric of one clip, by its key (pixels x truth x metric version x parameters).
 
-    weights: id to identity of those it was measured with. Of a metric over a whole set, value and undefined are None and the clip's part is here instead: its feature and its
-    truth's, float32 little endian.
+    weights: id to identity of those it was measured with. Of a metric over a whole set, value and undefined are None and the
+    clip's part is here instead: its feature and its truth's, float32 little endian.
     """
 
     key: str

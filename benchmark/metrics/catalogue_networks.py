@@ -77,7 +77,6 @@ EXTRACTORS = (
         target="benchmark.metrics.extractors.clip_vit_b32:ClipEmbedding",
         of="video",
         weights=("clip-vit-b32",),
-        libraries=("pillow", "transformers"),
     ),
     ExtractorSpec(
         id="efficientnet-lite0",

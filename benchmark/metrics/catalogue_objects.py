@@ -36,6 +36,7 @@ EXTRACTORS = (
         target="benchmark.metrics.extractors.objects_mini:MiniObjects",
         of="video",
         weights=("efficientnet-lite0",),
+        libraries=("opencv-python-headless", "scikit-image"),
     ),
     ExtractorSpec(
         id="object-pairs-sam2-dinov3",
