@@ -5,6 +5,7 @@ Reading needs no array library.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,8 +95,8 @@ def check_comparable(runs: Sequence[Run]) -> None:
                 f"{_name(run)} is partial: not every clip of the split was attempted, and a comparison of different clips"
                 " says nothing; finish it without --limit and --clips"
             )
-    for run in runs[1:]:
-        ours, theirs = _terms(runs[0]), _terms(run)
+    for earlier, run in itertools.combinations(runs, 2):  # a run without weights fits runs that do not fit each other
+        ours, theirs = _terms(earlier), _terms(run)
         differ = [
             f"{term} differs ({ours.get(term, 'none')} and {theirs.get(term, 'none')})"
             for term in {**ours, **theirs}
@@ -103,7 +104,7 @@ def check_comparable(runs: Sequence[Run]) -> None:
         ]
         if differ:
             raise UserError(
-                f"{_name(runs[0])} and {_name(run)} do not compare: {', '.join(differ)};"
+                f"{_name(earlier)} and {_name(run)} do not compare: {', '.join(differ)};"
                 " score both on one split under one protocol with this version"
             )
 
@@ -162,10 +163,22 @@ def truth_run(runs: Sequence[Run]) -> Run | None:
         beside = protocol.parents[2] / TRUTH_METHOD / protocol.parent.name / protocol.name if len(protocol.parents) > 2 else None
         for file in sorted(beside.glob(f"*/{RESULTS}")) if beside is not None else ():
             results = read_results(file)
-            same = (results.split.digest, results.protocol.digest) == wanted
+            same = (results.split.digest, results.protocol.digest) == wanted and all(
+                _same_weights(results, other.results) for other in runs
+            )
             if same and not results.partial and (file.parent / RECORDS).is_file():
                 return read_run(file.parent)
     return None
+
+
+def _same_weights(a: Results, b: Results) -> bool:
+    """Whether no metric that both have scored was measured with other weights."""
+    shared = a.metrics.keys() & b.metrics.keys()
+    return all(
+        a.metrics[name].weights == b.metrics[name].weights
+        for name in shared
+        if a.metrics[name].weights and b.metrics[name].weights
+    )
 
 
 def labels(results: Sequence[Results], keys: Sequence[str], *, seeds: bool = False) -> list[str]:

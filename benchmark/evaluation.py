@@ -77,7 +77,7 @@ def evaluate(
     extraction = Extraction(cache_root() / "features")
     clips: dict[str, Mapping[str, ClipValue]] = {}
     parts: dict[str, list[ClipPart]] = {}
-    shapes: set[tuple[int, ...]] = set()
+    shapes: dict[str, set[tuple[int, ...]]] = {}
     off_canvas = []
     for name, (ours, theirs) in _paired(pred, truth).items():
         rates = [_rate(footage, label=name) for footage in (ours, theirs) if isinstance(footage, Video)]
@@ -88,7 +88,7 @@ def evaluate(
         for metric, part in found.items():
             if isinstance(part, ClipPart):
                 parts.setdefault(metric, []).append(part)
-        shapes.add(sample.prediction.shape[:3])
+                shapes.setdefault(metric, set()).add(sample.prediction.shape[:3])
         shape = (canvas.frames, canvas.ego_side, canvas.ego_side)
         if sample.prediction.shape[:3] != shape or any(abs(rate - canvas.fps) > 0.01 for rate in rates):
             off_canvas.append(name)
@@ -96,7 +96,7 @@ def evaluate(
     sets: dict[str, SetValue] = {}
     for spec, parameters in chosen.metrics:
         if spec.id in parts:
-            sets[spec.id] = _of_set(spec, parameters, parts[spec.id], shapes)
+            sets[spec.id] = _of_set(spec, parameters, parts[spec.id], shapes[spec.id])
             metrics[spec.id] = sets[spec.id].value
         else:
             metrics[spec.id] = _mean([clip[spec.id] for clip in clips.values()])

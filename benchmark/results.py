@@ -116,7 +116,7 @@ class Aggregate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     number, from `takes` takes; noted: how many of them carry a note (frames at a cap, a constant picture).
     weights: id to identity of the networks' weights that it was measured with. reason: why most of the undefined clips are.
     chance: mean over clips of the level of chance, where things are matched. floor, notes: of metrics of a whole set.
-    n + undefined + errors is less than the run's n_expected where clips were not attempted.
+    n + undefined + errors is less than the run's n_expected where clips were not attempted, or a set holds a clip twice.
     """
 
     version: int

@@ -136,7 +136,10 @@ class _Measured:
 def _ranked(one: _Measured, measured: Sequence[_Measured], rivals: Collection[int], slow: str | None) -> Standing:
     """With its rank's value and what is to be said of it."""
     having = [other for other in measured if other.clips]
-    asked = [other.clips for other in having if other.standing.place in rivals] or [other.clips for other in having]
+    rated = [other for other in having if other.standing.place in rivals] or having
+    most = max((len(other.clips) for other in rated), default=0)
+    # whoever has a number on fewer than half of the clips does not decide which clips the others are ranked on
+    asked = [other.clips for other in rated if 2 * len(other.clips) >= most]
     shared = tuple(sorted(frozenset.intersection(*asked))) if asked else ()
     value = one.on(shared) if shared and one.clips.issuperset(shared) else None
     notes = [slow] if slow else []

@@ -50,7 +50,9 @@ def _without_tests(rows: Sequence[Row], competing: Sequence[int], metrics: Seque
     for metric in metrics:
         values = ((place, rows[place].results.metrics[metric].mean) for place in competing)
         means = {place: mean for place, mean in values if mean is not None}
-        if METRICS[metric].direction != "truth" and len(means) >= 2:
+        # means over other clips do not rank
+        same_clips = len({rows[place].results.metrics[metric].n for place in means}) == 1
+        if METRICS[metric].direction != "truth" and len(means) >= 2 and same_clips:
             sign = 1 if METRICS[metric].direction == "up" else -1
             best = max(means, key=lambda place: sign * means[place])
             found[metric] = Best(row=best, separated=False, why=f"{RECORDS} missing")

@@ -125,7 +125,9 @@ def _counts(label: str, row: Row, empty: Collection[str]) -> list[str]:
     metrics = [value for metric, value in row.results.metrics.items() if metric not in empty]
     errors = max((value.errors for value in metrics), default=0)
     undefined = max((value.undefined for value in metrics), default=0)
-    untried = row.results.n_expected - min((v.n + v.undefined + v.errors for v in metrics), default=row.results.n_expected)
+    # of a set, n counts different clips: it says nothing of those that were not attempted
+    by_clip = [value for metric, value in row.results.metrics.items() if metric not in METRICS or METRICS[metric].of == "clip"]
+    untried = row.results.n_expected - min((v.n + v.undefined + v.errors for v in by_clip), default=row.results.n_expected)
     # A row that sees truth repeats some of it: frames at the cap are then no news.
     # Notes of object metrics count matches; they are no warnings.
     warned = [value.noted for metric, value in row.results.metrics.items() if group_of(metric) != "objects"]

@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmark.contenders import is_still
 from benchmark.errors import UserError
 from benchmark.files import atomic_file
 from benchmark.metrics import METRICS
@@ -45,7 +46,7 @@ def lines_of(row: Row) -> list[Line]:
             "errors": value.errors,
             "privileged": results.method.privileged,
             "control": results.method.control,
-            "static": results.method.static,
+            "static": is_still(results),
             "partial": results.partial,
             "seed": results.seed,
             "split_digest": results.split.digest,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,11 +77,11 @@ def find_rows(paths: Iterable[Path]) -> list[Row]:
 
 def check_one_table(rows: Sequence[Row]) -> None:
     """Raise UserError unless all rows were measured on the same clips in the same way; says what differs and where."""
-    for row in rows[1:]:
-        different = differences(rows[0], row)
+    for earlier, row in itertools.combinations(rows, 2):  # a row without weights fits rows that do not fit each other
+        different = differences(earlier, row)
         if different:
             raise UserError(
-                f"{_label(rows[0])} and {_label(row)} cannot share a table: {'; '.join(different)}."
+                f"{_label(earlier)} and {_label(row)} cannot share a table: {'; '.join(different)}."
                 " Score both on one split under one protocol with this version"
             )
 

@@ -23,14 +23,14 @@ def withheld(rows: Sequence[Row]) -> dict[str, str]:
     """
     if not rows or IOU not in rows[0].results.metrics:
         return {}
-    truth = any(row.results.method.id == TRUTH_METHOD for row in rows)
-    shuffled = any(row.results.method.privileged == "other_truth" for row in rows)
+    scored = [row for row in rows if row.results.metrics[IOU].mean is not None]
+    truth = any(row.results.method.id == TRUTH_METHOD for row in scored)
+    shuffled = any(row.results.method.privileged == "other_truth" for row in scored)
     if not (truth and shuffled):
-        return dict.fromkeys(MINI_OBJECTS, "the rows oracle and shuffled, which would bear it out, are not in this table")
-    for row in rows:
-        found = row.results.metrics.get(IOU)
-        if found is None or found.mean is None:
-            continue
+        return dict.fromkeys(MINI_OBJECTS, "the rows oracle and shuffled, which would bear it out, have no number in this table")
+    for row in scored:
+        found = row.results.metrics[IOU]
+        assert found.mean is not None
         if row.results.method.id == TRUTH_METHOD and found.mean < LEAST_TRUE_IOU:
             return dict.fromkeys(MINI_OBJECTS, f"truth against truth reaches an IoU of {found.mean:.2f} only")
         chance = found.chance if row.results.method.privileged == "other_truth" else None

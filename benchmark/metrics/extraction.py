@@ -112,21 +112,26 @@ class Extraction:
 def _same_rounding() -> Iterator[None]:
     """Torch as it gives the same bytes in every program, whatever that has set; its settings are as before afterwards.
 
-    One thread, since sums are parted by their number; float32 as on a CPU, where TF32 would keep ten bits of a mantissa; no
-    choice among algorithms by how fast they were just now.
+    One thread, since sums are parted by their number; float32 throughout, where TF32 and bfloat16 would keep ten and seven
+    bits of a mantissa; no choice among algorithms by how fast they were just now.
     """
     import torch
 
     backends: Any = torch.backends
-    cudnn, precise = backends.cudnn, (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn)
+    cudnn, cpu = backends.cudnn, backends.mkldnn
+    precise = (backends.cuda.matmul, cudnn.conv, cudnn.rnn, cpu.matmul, cpu.conv, cpu.rnn)
     threads, benchmark, before = torch.get_num_threads(), cudnn.benchmark, [one.fp32_precision for one in precise]
+    kind = torch.get_default_dtype()
     torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float32)
     cudnn.benchmark = False
     for one in precise:
         one.fp32_precision = "ieee"
     try:
-        yield
+        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+            yield
     finally:
+        torch.set_default_dtype(kind)
         for one, precision in zip(precise, before):
             one.fp32_precision = precision
         cudnn.benchmark = benchmark

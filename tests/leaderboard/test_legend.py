@@ -105,7 +105,7 @@ def test_object_columns_without_controls_are_withheld(tmp_path):
     found = sheet(tmp_path)
     assert line(found, "mine")[3] == "withheld"
     (told,) = [text for text in found.legend if "withheld" in text]
-    assert told.endswith("the rows oracle and shuffled, which would bear it out, are not in this table")
+    assert told.endswith("the rows oracle and shuffled, which would bear it out, have no number in this table")
 
 
 def test_a_column_without_any_number_says_why_once(tmp_path):
@@ -162,3 +162,13 @@ def test_the_truth_of_the_table_counts_wherever_its_run_lies(tmp_path):
     flicker(tmp_path / "third", "oracle", 0.99, privileged="truth", control=True, attempted=3)
     rows = find_rows([tmp_path / "third", tmp_path / "mine", tmp_path / "elsewhere"])
     assert rows[best_rows(rows)["flicker"].row].results.method.id == "near"
+
+
+def test_controls_without_a_number_bear_nothing_out(tmp_path):
+    objects(tmp_path, "mine", 0.4)
+    for method, privileged in (("oracle", "truth"), ("shuffled", "other_truth")):
+        make_run(
+            tmp_path, method, protocol=OBJECTS, privileged=privileged, control=True,
+            fixed={"object-iou-mini": ClipScore(value=None, undefined="weights missing")},
+        )  # fmt: skip
+    assert line(sheet(tmp_path), "mine")[3] == "withheld"

@@ -7,6 +7,7 @@ import dataclasses
 import msgspec
 import pytest
 
+from benchmark.contenders import check_comparable, read_run
 from benchmark.errors import UserError
 from benchmark.results import read_results
 from leaderboard.rows import check_one_table, find_rows, grouped
@@ -92,3 +93,14 @@ def test_rows_that_were_measured_with_other_weights_never_share_a_table_and_one_
         check_one_table(rows)
     check_one_table([rows[0], rows[2]])
     assert [[row.results.method.id for row in group] for group in grouped(rows)] == [["mine", "neither"], ["yours"]]
+
+
+def test_a_row_without_weights_does_not_bring_rows_of_other_weights_together(tmp_path):
+    folders = [make_run(tmp_path, name) for name in ("neither", "mine", "yours")]
+    for folder, weights in zip(folders, ({}, {"net": "a" * 16}, {"net": "b" * 16})):
+        metrics = dict(read_results(folder / "results.json").metrics)
+        edit(folder, metrics=metrics | {"ssim": msgspec.structs.replace(metrics["ssim"], weights=weights)})
+    with pytest.raises(UserError, match="weights net of metric ssim differs"):
+        check_one_table(find_rows(folders))
+    with pytest.raises(UserError, match="weights net of metric ssim differs"):
+        check_comparable([read_run(folder) for folder in folders])

@@ -249,3 +249,13 @@ def test_a_metric_that_one_method_has_nowhere_is_still_tested_between_the_others
     best = best_rows(rows)["ssim"]
     assert rows[best.row].results.method.id == "strong"
     assert best.separated
+
+
+def test_a_row_with_a_number_on_a_single_clip_takes_no_star_and_takes_none_away(tmp_path):
+    make_run(tmp_path, "good", level=25)
+    make_run(tmp_path, "bad", level=15)
+    make_run(tmp_path, "tiny", level=60, undefined=23)
+    found = sheet(tmp_path)
+    assert line(found, "good")[1].endswith("*")
+    assert not line(found, "tiny")[1].endswith(("*", "°"))
+    assert any("tiny: not ranked: it lacks 23 of 24 clips that the others share" in text for text in found.legend)

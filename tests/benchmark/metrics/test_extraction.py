@@ -313,3 +313,24 @@ def test_an_undefined_extraction_is_tried_again_and_not_kept(tmp_path: Path, mon
     assert found.undefined == "too short"
     assert not found.unavailable
     assert list(tmp_path.rglob("*.npz")) == []
+
+
+def test_a_programs_own_precision_does_not_reach_an_extractor(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    def product(self: Any, frames: Any) -> Arrays:
+        values = torch.from_numpy(frames[0].reshape(-1, 3)) / 255
+        return {"feature": (values.T @ values).numpy(), "dtype": np.array(str(torch.get_default_dtype()))}
+
+    monkeypatch.setattr(Mean, "__call__", product)
+    plain = Extraction(None, device="cpu").prediction(MEAN, sample())
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            other = Extraction(None, device="cpu").prediction(MEAN, sample())
+            assert torch.is_autocast_enabled("cpu")
+        assert torch.get_default_dtype() is torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert other["feature"].tobytes() == plain["feature"].tobytes()
+    assert str(other["dtype"]) == "torch.float32"
