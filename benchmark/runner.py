@@ -6,14 +6,11 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import as_completed
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, cast
 
 from .clip import Privilege
 from .derive import derive
-from .errors import LoadError, StorageError
 from .inputs import Input
 from .job import ClipPlan, Job, Overwrite, changed_code
 from .progress import progress, say
@@ -25,6 +22,7 @@ from .run_record import SCHEMA as RECORD_SCHEMA
 from .splits.manifest import Row
 from .store import Failure, Prediction, Scores, run_folders
 from .work import Event, Steps, Worker, failed, start_worker, use_one_thread, work_in_process
+from .worker_pool import WorkerDied, in_processes
 
 SHOWN_REASONS, SHOWN_CLIPS = 5, 8
 """How much of what is undefined is told on the terminal; scores.jsonl has all of it."""
@@ -196,46 +194,23 @@ def _work(job: Job, rows: Sequence[Row], steps: Steps, workers: int) -> Iterator
 
 
 def _work_in_processes(job: Job, rows: Sequence[Row], steps: Steps, workers: int) -> Iterator[Event]:
-    """One portion a clip; a worker that dies (out of memory, a crash in native code) costs its clip only."""
-    import multiprocessing
-
-    from pebble import ProcessExpired, ProcessPool
-
-    pool: Any = ProcessPool(
-        max_workers=min(workers, len(rows)),
-        initializer=start_worker,
-        initargs=[job.config, steps],
-        context=cast(Any, multiprocessing.get_context("spawn")),
-    )
-    try:
-        futures = {pool.schedule(work_in_process, args=[[row], job.identity]): row for row in rows}
-        for future in as_completed(futures):
-            row, error = futures[future], future.exception()
-            if error is None:
-                yield from future.result()
-            elif isinstance(error, ProcessExpired):
-                reason = f"its worker process died ({_how(error.exitcode)}); the other clips went on"
-                failure = Failure(key=job.plan_clip(row, Overwrite.NEVER).prediction_key, reason=reason)
-                job.folder.commit_failure(row.clip_id, failure)
-                yield Event(clip=row.clip_id, kind="error", reason=reason)
-            elif isinstance(error, StorageError | LoadError) or not isinstance(error, Exception):
-                raise error
-            else:
-                yield failed(row.clip_id, error)
-        pool.close()
-    except BaseException:
-        pool.stop()
-        raise
-    finally:
-        pool.join()
-
-
-def _how(exit_code: int | None) -> str:
-    import signal
-
-    if exit_code is not None and exit_code < 0:
-        return f"signal {signal.Signals(-exit_code).name}" + (", out of memory?" if exit_code == -9 else "")
-    return f"exit code {exit_code}"
+    """One portion a clip."""
+    for row, outcome in in_processes(
+        rows,
+        work_in_process,
+        arguments=lambda row: ([row], job.identity),
+        start=start_worker,
+        start_arguments=(job.config, steps),
+        workers=workers,
+    ):
+        if isinstance(outcome, WorkerDied):
+            failure = Failure(key=job.plan_clip(row, Overwrite.NEVER).prediction_key, reason=str(outcome))
+            job.folder.commit_failure(row.clip_id, failure)
+            yield Event(clip=row.clip_id, kind="error", reason=failure.reason)
+        elif isinstance(outcome, Exception):
+            yield failed(row.clip_id, outcome)
+        else:
+            yield from outcome
 
 
 def _tell(event: Event) -> None:

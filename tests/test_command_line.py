@@ -56,6 +56,11 @@ def run(boxes: Path, out: Path, *words: object, method: str = "ego-prior", code:
     )
 
 
+def prior_on(boxes: Path) -> list[str]:
+    """The words of a run of the ego prior, but for where it is kept."""
+    return [COMMAND, "run", "--method", "ego-prior", "--data", str(boxes), "--split", "all", *MEASURED]
+
+
 def kept(out: Path) -> Mapping[str, bytes]:
     """Everything that equal runs must have in common, by path below `out`."""
     names = ("videos/*.mkv", "scores.jsonl", "results.json")
@@ -89,17 +94,7 @@ def test_two_workers_give_the_bytes_of_one(boxes: Path, tmp_path: Path, whole: M
 def test_two_commands_at_once_on_one_folder_end_with_the_same_bytes(
     boxes: Path, tmp_path: Path, whole: Mapping[str, bytes]
 ) -> None:
-    words = [
-        COMMAND,
-        "run",
-        "--method",
-        "ego-prior",
-        "--data",
-        str(boxes),
-        "--split",
-        "all",
-        *MEASURED,
-    ]
+    words = prior_on(boxes)
     both = [subprocess.Popen([*words, "--out", str(tmp_path)], stdout=subprocess.DEVNULL) for _ in range(2)]
     assert [process.wait(timeout=240) for process in both] == [0, 0]
     assert kept(tmp_path) == whole
@@ -107,17 +102,7 @@ def test_two_commands_at_once_on_one_folder_end_with_the_same_bytes(
 
 @pytest.mark.parametrize("after", ["videos/*.mkv", "scores/*.json"])
 def test_a_killed_run_goes_on_to_the_same_bytes(boxes: Path, tmp_path: Path, whole: Mapping[str, bytes], after: str) -> None:
-    words = [
-        COMMAND,
-        "run",
-        "--method",
-        "ego-prior",
-        "--data",
-        str(boxes),
-        "--split",
-        "all",
-        *MEASURED,
-    ]
+    words = prior_on(boxes)
     process = subprocess.Popen([*words, "--out", str(tmp_path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob(f"*/*/*/*/{after}")) and time.monotonic() < deadline:
@@ -130,17 +115,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(boxes: Path, tmp_path: Path, who
 
 
 def test_ctrl_c_says_what_is_kept_and_how_to_go_on(boxes: Path, tmp_path: Path) -> None:
-    words = [
-        COMMAND,
-        "run",
-        "--method",
-        "ego-prior",
-        "--data",
-        str(boxes),
-        "--split",
-        "all",
-        *MEASURED,
-    ]
+    words = prior_on(boxes)
     process = subprocess.Popen([*words, "--out", str(tmp_path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("*/*/*/*/clips/*.json")) and time.monotonic() < deadline:

@@ -6,9 +6,8 @@ import os
 import signal
 import traceback
 from collections.abc import Iterator, Sequence
-from concurrent.futures import as_completed
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +26,7 @@ from ..splits.manifest import Row
 from ..store import RunFolder, Score, Scores, content_key
 from ..video import Frames
 from ..work import Terminated, raising_on_sigterm, use_one_thread
+from ..worker_pool import WorkerDied, in_processes
 from .ladders import Ladder, Subject
 from .plan import Calibration, CalibrationConfig, Rung, Unit, missing, open_calibration
 
@@ -216,39 +216,21 @@ def _work(calibration: Calibration, units: Sequence[Unit], workers: int) -> Iter
 
 
 def _work_in_processes(calibration: Calibration, units: Sequence[Unit], workers: int) -> Iterator[Event]:
-    """One portion a unit, named by clip and ladder; a worker that dies costs its unit only."""
-    import multiprocessing
+    """One portion a unit, named by clip and ladder."""
 
-    from pebble import ProcessExpired, ProcessPool
+    def named(unit: Unit) -> tuple[Row, str | None]:
+        ladder = unit.rungs[0].ladder
+        return unit.row, None if ladder is None else ladder.id
 
-    pool: Any = ProcessPool(
-        max_workers=min(workers, len(units)),
-        initializer=_start_worker,
-        initargs=[calibration.config],
-        context=cast(Any, multiprocessing.get_context("spawn")),
-    )
-    try:
-        futures = {}
-        for unit in units:
-            ladder = unit.rungs[0].ladder
-            futures[pool.schedule(_in_process, args=[unit.row, None if ladder is None else ladder.id])] = unit
-        for future in as_completed(futures):
-            unit, error = futures[future], future.exception()
-            if error is None:
-                yield from future.result()
-            elif isinstance(error, ProcessExpired):
-                died = UserError(f"its worker process died (exit code {error.exitcode}); the others went on")
-                yield from (_failed(unit.row, rung, died) for rung in unit.rungs)
-            elif isinstance(error, StorageError | LoadError) or not isinstance(error, Exception):
-                raise error
-            else:
-                yield from (_failed(unit.row, rung, error) for rung in unit.rungs)
-        pool.close()
-    except BaseException:
-        pool.stop()
-        raise
-    finally:
-        pool.join()
+    for unit, outcome in in_processes(
+        units, _in_process, arguments=named, start=_start_worker, start_arguments=(calibration.config,), workers=workers
+    ):
+        if isinstance(outcome, WorkerDied):
+            yield from (_failed(unit.row, rung, UserError(str(outcome))) for rung in unit.rungs)
+        elif isinstance(outcome, Exception):
+            yield from (_failed(unit.row, rung, outcome) for rung in unit.rungs)
+        else:
+            yield from outcome
 
 
 _measurer: Measurer | None = None

@@ -1,0 +1,65 @@
+"""Work spread over processes that may die: each portion ends with what came of it, and one that is lost costs itself only."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import as_completed
+from typing import Any, TypeVar, cast
+
+from .errors import LoadError, StorageError
+
+T = TypeVar("T")
+
+
+class WorkerDied(Exception):
+    """A worker process ended in the middle of a portion: out of memory, or a crash in native code."""
+
+
+def in_processes(
+    portions: Sequence[T],
+    work: Callable[..., Any],
+    *,
+    arguments: Callable[[T], Sequence[Any]],
+    start: Callable[..., None],
+    start_arguments: Sequence[Any],
+    workers: int,
+) -> Iterator[tuple[T, Any]]:
+    """Each portion with what `work(*arguments(portion))` gave, or the exception that it ended with, as they are finished.
+
+    start(*start_arguments) sets up every process, which is spawned, not forked. What ends the whole run (a full disk, a method
+    that cannot be loaded, Ctrl-C) is raised, and the other processes are ended.
+    """
+    from pebble import ProcessExpired, ProcessPool
+
+    pool: Any = ProcessPool(
+        max_workers=min(workers, len(portions)),
+        initializer=start,
+        initargs=list(start_arguments),
+        context=cast(Any, multiprocessing.get_context("spawn")),
+    )
+    try:
+        futures = {pool.schedule(work, args=list(arguments(portion))): portion for portion in portions}
+        for future in as_completed(futures):
+            portion, error = futures[future], future.exception()
+            if error is None:
+                yield portion, future.result()
+            elif isinstance(error, ProcessExpired):
+                yield portion, WorkerDied(f"its worker process died ({_how(error.exitcode)}); the other clips went on")
+            elif isinstance(error, StorageError | LoadError) or not isinstance(error, Exception):
+                raise error
+            else:
+                yield portion, error
+        pool.close()
+    except BaseException:  # Ctrl-C too must end the processes; it goes on upwards
+        pool.stop()
+        raise
+    finally:
+        pool.join()
+
+
+def _how(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        return f"signal {signal.Signals(-exit_code).name}" + (", out of memory?" if exit_code == -9 else "")
+    return f"exit code {exit_code}"
