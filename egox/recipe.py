@@ -1,0 +1,167 @@
+"""Recipes: everything that distinguishes one EgoX from another, as TOML under `egox/recipes`.
+
+A recipe names its base, its conditioning, how it is sampled and how it is trained; `extends` takes another one and changes
+parts of it. Sampling and training may condition differently (the published weights were):
+`[training_conditioning]` changes single values.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from .conditioning import Conditioning
+
+
+class RecipeError(ValueError):
+    """A recipe that is not there or does not fit; the message names file, field and what is possible."""
+
+
+class Lora(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """targets: names that the adapted modules end with. also: modules that are trained whole and kept beside the adapter."""
+
+    rank: int = 256
+    alpha: int = 256
+    targets: tuple[str, ...] = ("to_q", "to_k", "to_v", "to_out.0")
+    also: tuple[str, ...] = ()
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """checkpoint: the base model in diffusers' layout, a folder, a name on the hub, or "mini" for the one that is shipped.
+
+    transformer: arguments of WanTransformer3DModel for a base that is trained from nothing; None takes the checkpoint's.
+    text_tokens: length that prompts are padded to; the image branch of Wan counts on 512.
+    precision: of the base weights. lora: None trains or runs the base itself.
+    """
+
+    checkpoint: str
+    transformer: Mapping[str, Any] | None = None
+    text_tokens: int = 512
+    precision: Literal["bf16", "fp32"] = "bf16"
+    lora: Lora | None = None
+
+
+class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """shift: flow shift of the scheduler; None keeps that of the checkpoint. guidance_scale: of text; 1 needs one pass a step."""
+
+    steps: int = 50
+    guidance_scale: float = 5.0
+    shift: float | None = None
+    negative_prompt: str = ""
+
+
+class NoiseLevels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How levels t in (0, 1) are drawn in training, before `shift` moves them: t -> shift t / (1 + (shift - 1) t)."""
+
+    kind: Literal["uniform", "logit_normal"] = "uniform"
+    mean: float = 0.0
+    std: float = 1.0
+    shift: float = 1.0
+
+
+class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """task: "egox" (Eq. 3), or "inpaint": one view with known parts, what a base learns before it is given two.
+
+    frames: whole clips, or single frames of them ("single"). starts_from: the recipe whose result this one begins with, besides
+    the checkpoint. schedule: "constant", or "decay": linear to 2 % over the second half. ema: decay of the averaged weights that
+    are kept; None keeps the last ones. channel_weights: "spread" weighs a latent channel by the root of its spread in pixels.
+    text_dropout, prior_dropout: share of examples that lose the prompt, or the prior.
+    """
+
+    task: Literal["egox", "inpaint"] = "egox"
+    frames: Literal["all", "single"] = "all"
+    starts_from: str | None = None
+    steps: int
+    batch_size: int = 1
+    accumulate: int = 1
+    learning_rate: float
+    betas: tuple[float, float] = (0.9, 0.95)
+    epsilon: float = 1e-8
+    weight_decay: float = 1e-4
+    warmup_steps: int = 100
+    schedule: Literal["constant", "decay"] = "constant"
+    clip_norm: float = 1.0
+    ema: float | None = None
+    noise: NoiseLevels = NoiseLevels()
+    channel_weights: Literal["equal", "spread"] = "equal"
+    text_dropout: float = 0.0
+    prior_dropout: float = 0.0
+    gradient_checkpointing: bool = True
+    checkpoint_every: int = 250
+    validate_every: int = 250
+    keep_checkpoints: int = 2
+    seed: int = 42
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """source: where the values come from, and where sources disagree."""
+
+    name: str = ""
+    summary: str
+    source: str = ""
+    model: Model
+    conditioning: Conditioning = Conditioning()
+    training_conditioning: Conditioning = Conditioning()
+    sampling: Sampling = Sampling()
+    training: Training | None = None
+
+
+def recipe_names() -> tuple[str, ...]:
+    """All recipes that are shipped, such as "paper" and "mini/egox"."""
+    root = Path(str(resources.files("egox"))) / "recipes"
+    return tuple(sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.toml")))
+
+
+def load_recipe(name: str | Path) -> Recipe:
+    """A shipped recipe by its name, or a TOML file of one's own by its path. Raises RecipeError in one sentence."""
+    table = _table(str(name), seen=())
+    changes = table.pop("training_conditioning", {})
+    table["training_conditioning"] = _merged(table.get("conditioning", {}), changes)
+    table["name"] = str(name).removesuffix(".toml")
+    try:
+        return msgspec.convert(table, Recipe)
+    except msgspec.ValidationError as error:
+        raise RecipeError(f"recipe {name}: {error}") from None
+
+
+def recipe_key(recipe: Recipe) -> bytes:
+    """The recipe's values, name and words aside, as bytes for digests: two recipes of one name are told apart by it."""
+    plain = msgspec.to_builtins(recipe)
+    for word in ("name", "summary", "source"):
+        plain.pop(word)
+    return msgspec.json.encode(plain, order="deterministic")
+
+
+def _table(name: str, *, seen: tuple[str, ...]) -> dict[str, Any]:
+    if name in seen:
+        raise RecipeError(f"recipe {name} extends itself: {' -> '.join((*seen, name))}")
+    path = _path(name)
+    try:
+        table = msgspec.toml.decode(path.read_bytes())
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
+        raise RecipeError(f"{path}: {error}") from None
+    base = table.pop("extends", None)
+    return table if base is None else _merged(_table(base, seen=(*seen, name)), table)
+
+
+def _path(name: str) -> Path:
+    if name.endswith(".toml"):
+        return Path(name)
+    if name not in recipe_names():
+        near = difflib.get_close_matches(name, recipe_names(), n=1, cutoff=0.4)
+        meant = f"did you mean {near[0]!r}? " if near else ""
+        raise RecipeError(f"no recipe {name!r}; {meant}there are {', '.join(recipe_names())}, and paths of .toml files")
+    return Path(str(resources.files("egox"))) / "recipes" / f"{name}.toml"
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    out = dict(base)
+    for key, value in changes.items():
+        mine = out.get(key)
+        out[key] = _merged(mine, value) if isinstance(mine, Mapping) and isinstance(value, Mapping) else value
+    return out
