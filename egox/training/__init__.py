@@ -1,0 +1,1 @@
+"""Training: examples on disk, tasks, the loop, and what it leaves behind."""
