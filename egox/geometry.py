@@ -1,10 +1,10 @@
 """Where tokens look and lie in the world: what geometry-guided attention compares (paper Sec. 3.3).
 
-An ego token is a viewing ray; an exo token is a point of the scene, seen as a direction from the ego camera. The centre is that of
-the query's frame, so directions are kept once for every query frame: [f, Nx, 3], 2.8 MB at the size of the paper, made once a clip.
+An ego token is a viewing ray; an exo token is a point of the scene, seen as a direction from the ego camera. The centre is that
+of the query's frame, so directions are kept for every query frame: [f, Nx, 3], 2.8 MB at the size of the paper, once a clip.
 
-Departures from the paper, which gives no rule: one point for a token is the mean of the known pixels around the token's median range,
-so that a token on the rim of a hand is not a point in the air between hand and wall; a latent frame stands at the last of its frames.
+Where the paper gives no rule: a token's point is the mean of the known pixels around the token's median range, so that a token
+on the rim of a hand is not a point in the air between hand and wall; a latent frame stands at the last of its frames.
 The published code's own rays and points are in `egox.released_geometry`.
 """
 
@@ -40,8 +40,9 @@ class TokenGeometry:
 
     rays: [..., f, M, 3] world, unit: of the M ego tokens of each of f latent frames, in the order of `Grid.ego_rows`.
     rays_valid: [..., f, M] bool; an invalid ray is 0.
-    directions: [..., f, Nx, 3] world, unit: from the ego centre of frame f to the point of each of the Nx exo tokens of all frames, in
-    the order of `Grid.exo_rows`, flattened. directions_valid: [..., f, Nx] bool; an invalid direction is 0.
+    directions: [..., f, Nx, 3] world, unit: from the ego centre of frame f to the point of each of the Nx exo tokens of all
+    frames, in the order of `Grid.exo_rows`, flattened. directions_valid: [..., f, Nx] bool; an invalid direction is 0.
+    With rules "released" vectors are shorter than 1 where they were averaged, and all are valid.
     Raises GeometryError where shapes do not fit each other.
     """
 
@@ -60,7 +61,8 @@ class TokenGeometry:
                 )
         if self.rays.shape[:-2] != self.directions.shape[:-2]:
             raise GeometryError(
-                f"rays {tuple(self.rays.shape)} and directions {tuple(self.directions.shape)} are not of the same clips and frames"
+                f"rays {tuple(self.rays.shape)} and directions {tuple(self.directions.shape)} are not of the same clips and"
+                " frames"
             )
 
     @property
@@ -90,12 +92,17 @@ def token_geometry(
 ) -> TokenGeometry:
     """The geometry of one clip's tokens, float32 on the CPU, without batch dimension.
 
-    depth_m: [frames, height, exo width] z-depth of the exo view in metres, in the scale of the poses; 0, negative or not finite where it
-    is unknown. exo, ego: cameras of the canvas's two pictures, a pose a frame, in one world.
-    Raises GeometryError where sizes or counts differ, or no exo token has a known point.
+    depth_m: [frames, height, exo width] z-depth of the exo view in metres, in the scale of the poses; 0, negative or not finite
+    where it is unknown. exo, ego: cameras of the canvas's two pictures, a pose a frame, in one world.
+    Raises GeometryError where sizes or counts differ, or no instant of a latent frame has any depth.
     """
     _check(canvas, depth_m, exo, ego)
     instants = canvas.latent_instants[canvas.patch[0] - 1 :: canvas.patch[0]]
+    if not (np.nan_to_num(np.asarray(depth_m)[list(instants)], nan=0.0, posinf=0.0) > 0).any():
+        raise GeometryError(
+            "the exo view has no depth at any latent frame: its tokens have no points for the guidance; estimate depth, or take a"
+            " recipe without guidance"
+        )
     if rules.rays == "lens":
         rays, rays_valid = _lens_rays(canvas, ego, instants)
     else:
@@ -132,11 +139,8 @@ def _check(canvas: JointCanvas, depth_m: NDArray[np.float32], exo: Camera, ego: 
     expected = (pixels.frames, pixels.height, pixels.exo)
     if tuple(np.shape(depth_m)) != expected:
         raise GeometryError(
-            f"depth has shape {tuple(np.shape(depth_m))}, expected {expected} (frames, height, width) of the exo view"
-        )
-    if not (np.nan_to_num(depth_m, nan=0.0, posinf=0.0) > 0).any():
-        raise GeometryError(
-            "no frame has any depth: exo tokens have no points for the guidance; estimate depth, or turn guidance off"
+            f"depth has shape {tuple(np.shape(depth_m))}, the exo view {expected} (frames, height, width): resize or crop depth and"
+            " pictures together"
         )
 
 
