@@ -98,7 +98,9 @@ def token_geometry(
     """
     _check(canvas, depth_m, exo, ego)
     instants = canvas.latent_instants[canvas.patch[0] - 1 :: canvas.patch[0]]
-    if not (np.nan_to_num(np.asarray(depth_m)[list(instants)], nan=0.0, posinf=0.0) > 0).any():
+    depth_m = np.asarray(depth_m)[list(instants)]
+    depth_m = np.where(np.isfinite(depth_m) & (depth_m > 0), depth_m, np.float32(0))
+    if not depth_m.any():
         raise GeometryError(
             "the exo view has no depth at any latent frame: its tokens have no points for the guidance; estimate depth, or take a"
             " recipe without guidance"
@@ -139,8 +141,8 @@ def _check(canvas: JointCanvas, depth_m: NDArray[np.float32], exo: Camera, ego: 
     expected = (pixels.frames, pixels.height, pixels.exo)
     if tuple(np.shape(depth_m)) != expected:
         raise GeometryError(
-            f"depth has shape {tuple(np.shape(depth_m))}, the exo view {expected} (frames, height, width): resize or crop depth and"
-            " pictures together"
+            f"depth has shape {tuple(np.shape(depth_m))}, the exo view {expected} (frames, height, width):"
+            " resize or crop depth and pictures together"
         )
 
 
@@ -155,24 +157,21 @@ def _lens_rays(canvas: JointCanvas, ego: Camera, instants: Sequence[int]) -> tup
     """Mean rays of the pixels inside the lens circle: [f, M, 3] float64, and whether a token has any, [f, M]."""
     pixel_rays = ego.lens.unproject(ego.pixel_grid())
     seen = ego.visible() & np.isfinite(pixel_rays).all(-1)
-    summed = _patches(torch.from_numpy(np.where(seen[..., None], pixel_rays, 0.0)), canvas.tokens.height, canvas.tokens.ego).sum(
-        1
-    )
-    camera_rays, valid = _unit(summed, least=1e-6)
+    kept = torch.from_numpy(np.where(seen[..., None], pixel_rays, 0.0))
+    camera_rays, valid = _unit(_patches(kept, canvas.tokens.height, canvas.tokens.ego).sum(1), least=1e-6)
     # The lens does not change over time: only the turn of the head does.
     turns = torch.from_numpy(ego.world_from_camera[list(instants), :3, :3].copy())
     return torch.einsum("fij,mj->fmi", turns, camera_rays), valid.expand(len(instants), -1).clone()
 
 
 def _points(canvas: JointCanvas, depth_m: NDArray[np.float32], exo: Camera, instants: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """A world point for each exo token: [Nx, 3] float64 metres, and whether it is known, [Nx]."""
+    """A world point for each exo token: [Nx, 3] float64 metres, and whether it is known, [Nx]. depth_m: of the instants."""
     rows, columns = canvas.tokens.height, canvas.tokens.exo
     lifter = Lifter(exo)
     rays = _patches(lifter.rays.double(), rows, columns)
     points, known = [], []
-    for instant in instants:
-        depth = torch.from_numpy(np.array(depth_m[instant], np.float64))
-        range_m = _patches(lifter.range_m(depth), rows, columns)
+    for instant, depth in zip(instants, depth_m):
+        range_m = _patches(lifter.range_m(torch.from_numpy(depth.astype(np.float64))), rows, columns)
         # Even counts take the lower median: of two surfaces that share a token evenly, the nearer one hides the other.
         median = torch.where(range_m > 0, range_m, torch.nan).nanmedian(-1, keepdim=True).values
         near = (range_m > 0) & ((range_m - median).abs() <= SAME_SURFACE * median)

@@ -79,14 +79,14 @@ def released_directions(
     """Directions to the exo points of the published sampling code: [f, Nx, 3] float32, rounded to bf16, not of unit length.
 
     A pinhole with the published focal length, pixels counted from their corners, the world map resized bilinearly (which draws
-    points between surfaces), directions normalised in latent cells and averaged to tokens. Unknown depth is a point at the exo
-    camera itself.
+    points between surfaces), directions normalised in latent cells and averaged to tokens. Unknown depth (0) is a point at
+    the exo camera itself. depth_m: [f, height, exo width] of the instants.
     """
     rays = _exo_rays(exo)
     size = (canvas.latents.height, canvas.latents.exo)
     maps = []
-    for instant in instants:
-        world = exo.to_world(rays * np.asarray(depth_m[instant], np.float64)[..., None], instant)
+    for instant, depth in zip(instants, depth_m):
+        world = exo.to_world(rays * depth[..., None], instant)
         resized = F.interpolate(torch.from_numpy(world).permute(2, 0, 1)[None].float(), size=size, mode="bilinear")
         maps.append(resized[0].permute(1, 2, 0))
     points = torch.stack(maps)
