@@ -129,6 +129,19 @@ def load_recipe(name: str | Path) -> Recipe:
         raise RecipeError(f"recipe {name}: {error}") from None
 
 
+def recipe_files(name: str | Path) -> tuple[Path, ...]:
+    """The TOML files that a recipe is made of: its own, and those that it extends."""
+    found: list[Path] = []
+    following: str | None = str(name)
+    while following is not None:
+        path, table = _read(following)
+        if path in found:
+            raise RecipeError(f"{path} extends itself")
+        found.append(path)
+        following = table.get("extends")
+    return tuple(found)
+
+
 def recipe_key(recipe: Recipe) -> bytes:
     """The recipe's values, name and words aside, as bytes for digests: two recipes of one name are told apart by it."""
     plain = msgspec.to_builtins(recipe)
@@ -140,13 +153,17 @@ def recipe_key(recipe: Recipe) -> bytes:
 def _table(name: str, *, seen: tuple[str, ...]) -> dict[str, Any]:
     if name in seen:
         raise RecipeError(f"recipe {name} extends itself: {' -> '.join((*seen, name))}")
-    path = _path(name)
-    try:
-        table = msgspec.toml.decode(path.read_bytes())
-    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
-        raise RecipeError(f"{path}: {error}") from None
+    _, table = _read(name)
     base = table.pop("extends", None)
     return table if base is None else _merged(_table(base, seen=(*seen, name)), table)
+
+
+def _read(name: str) -> tuple[Path, dict[str, Any]]:
+    path = _path(name)
+    try:
+        return path, msgspec.toml.decode(path.read_bytes())
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
+        raise RecipeError(f"{path}: {error}") from None
 
 
 def _path(name: str) -> Path:

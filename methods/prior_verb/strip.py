@@ -1,4 +1,7 @@
-"""Pictures to judge a prior by: exo, depth, prior and truth side by side, over time. Aspect ratios stay as they are."""
+"""Pictures to judge a prior by, or what was generated from it: exo, depth, prior, generated and true ego side by side, over time.
+
+Aspect ratios stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -34,33 +37,36 @@ _FAR_NEAR = (0.02, 0.98)
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Strip:
-    """What is shown. scale: in words.
+    """What is shown; what is None has no column. scale: in words.
 
     exo: [frames, height, width, 3]; depth_m: [frames, height, width] metres, 0 where unknown; prior: [frames, side, side, 3];
-    truth: like prior, or None: then `no_truth` is shown in its place, or no column where that is empty.
+    generated, truth: like prior. Where there is no truth, `no_truth` is shown in its place unless it is empty.
     """
 
     clip: str
     scale: str
     exo: Frames
-    depth_m: NDArray[np.float32]
-    prior: Frames
-    truth: Frames | None
+    depth_m: NDArray[np.float32] | None = None
+    prior: Frames | None = None
+    generated: Frames | None = None
+    truth: Frames | None = None
     no_truth: str = ""
 
     def still(self) -> Frames:
         """Labelled columns, up to ROWS frames below each other: [height, width, 3]."""
-        count = min(ROWS, len(self.prior))
-        return self._page([round(i * (len(self.prior) - 1) / max(count - 1, 1)) for i in range(count)])
+        count = min(ROWS, len(self.exo))
+        return self._page([round(i * (len(self.exo) - 1) / max(count - 1, 1)) for i in range(count)])
 
     def moving(self) -> Iterator[Frames]:
         """One row, frame by frame, of even width and height."""
-        for frame in range(len(self.prior)):
+        for frame in range(len(self.exo)):
             yield self._page([frame])
 
     @cached_property
     def range_m(self) -> tuple[float, float]:
         """Nearest and farthest depth that have colours of their own; the same for the whole clip."""
+        if self.depth_m is None:
+            return 1.0, 2.0
         known = self.depth_m[:, ::4, ::4]
         known = known[known > 0]
         if not known.size:
@@ -71,10 +77,11 @@ class Strip:
     @cached_property
     def _columns(self) -> dict[str, int]:
         """Titles and widths."""
-        side = round(HEIGHT * self.prior.shape[2] / self.prior.shape[1])
-        wide = round(HEIGHT * self.exo.shape[2] / self.exo.shape[1])
-        truth = {} if self.truth is None and not self.no_truth else {"truth": side}
-        return {"exo": wide, "depth": wide, "prior": side, **truth}
+        given = {"exo": self.exo, "depth": self.depth_m, "prior": self.prior, "generated": self.generated, "truth": self.truth}
+        columns = {title: round(HEIGHT * maps.shape[2] / maps.shape[1]) for title, maps in given.items() if maps is not None}
+        if self.truth is None and self.no_truth:
+            columns["truth"] = HEIGHT
+        return columns
 
     @cached_property
     def _header(self) -> Frames:
@@ -83,7 +90,7 @@ class Strip:
         width += width % 2
         room = width - 2 * EDGE
         titles = d.wrapped(self.clip, room, TITLE)
-        scale = d.wrapped(f"scale: {self.scale}", room, SMALL)
+        scale = d.wrapped(f"scale: {self.scale}", room, SMALL) if self.scale else []
         top = EDGE + len(titles) * (TITLE + 8)
         labels = top + len(scale) * (SMALL + 5) + 8
         page = np.full((labels + LABEL + 9, width, 3), _PAGE, np.uint8)
@@ -129,9 +136,12 @@ class Strip:
         if title == "truth" and self.truth is None:
             return _reason(self.no_truth, width)
         if title == "depth":
+            assert self.depth_m is not None
             picture = self._depth(self.depth_m[frame])
         else:
-            picture = {"exo": self.exo, "prior": self.prior, "truth": self.truth}[title][frame]
+            maps = {"exo": self.exo, "prior": self.prior, "generated": self.generated, "truth": self.truth}[title]
+            assert maps is not None
+            picture = maps[frame]
         return fitted(picture, width, HEIGHT)[0]
 
     def _depth(self, depth_m: NDArray[np.float32]) -> Frames:

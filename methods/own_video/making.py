@@ -1,0 +1,145 @@
+"""Runs one method on one video of one's own and writes what it generated.
+
+OUT/NAME/   ego.mkv (lossless)  ego.mp4  strip.png  strip.mp4   each written aside, then renamed
+            report.json   last: a folder that has it is whole
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from PIL import Image
+
+from benchmark.clip import check_prediction
+from benchmark.datasets.file_digests import FileDigests
+from benchmark.errors import Undefined, UserError
+from benchmark.files import atomic_file
+from benchmark.own_video import OwnVideoResult, OwnVideoTask
+from benchmark.progress import say
+from benchmark.registry import MethodSpec, deciding_options, load_registry, options_from
+from benchmark.store import content_key
+from benchmark.video import Frames, pixel_digest, write_h264, write_lossless
+from egox.own import read_footage
+from methods.prior_verb.strip import Strip
+
+from .inputs import clip_of, inputs_of
+from .preview import preview
+
+SCHEMA = 1
+
+READING = "own-video-1"
+"""Version of how a video becomes a clip; part of the key."""
+
+REPORT = "report.json"
+FILES = ("ego.mkv", "ego.mp4", "strip.png", "strip.mp4")
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """All of report.json. key: of the files given, method, options, code and seed. pixels: digest of the generated frames.
+
+    scale, coverage: of the ego prior beside it in the strip: the factor on the depth, and the share of what the lens sees that
+    it knows; None where there is no depth. files: bytes of each file beside the report.
+    """
+
+    schema: int
+    video: str
+    key: str
+    method: str
+    settings: dict[str, Any]
+    seed: int
+    prompt: str
+    frames: int
+    fps: float
+    exo_size: tuple[int, int]
+    ego_size: tuple[int, int]
+    pixels: str
+    scale: float | None
+    coverage: float | None
+    files: dict[str, int]
+
+
+def make(task: OwnVideoTask) -> OwnVideoResult:
+    """Generate unless the same is there already. Raises UserError in one sentence for what is missing or does not fit."""
+    torch.set_num_threads(1)  # as the benchmark's workers: the same bytes for any number of cores
+    listed = load_registry()[task.method]
+    options = options_from(listed, preset=task.preset, settings=task.settings)
+    spec = listed.with_options(options)
+    if task.depth is not None and getattr(options, "depth_model", ""):
+        raise UserError(f"depth is both given (--depth {task.depth}) and to be estimated (--set depth_model); choose one")
+    folder, key = task.out / task.video.stem, _key(task, spec, options)
+    before = None if task.again else _read(folder / REPORT)
+    if before is not None and before.key == key and before.files == _sizes(folder):
+        say(f"{task.video.stem}: is in {folder} already, of the same inputs, options and code; --overwrite always makes it anew")
+        return OwnVideoResult(folder=folder, report=msgspec.to_builtins(before), lines=())
+    try:
+        footage = read_footage(task.video, task.pose, depth=task.depth, size=task.size)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    clip = clip_of(footage, name=task.video.stem, prompt=task.prompt)
+    inputs = inputs_of(clip, spec)
+    method = spec.load(options)
+    try:
+        frames = method.generate(inputs, seed=task.seed)
+        check_prediction(frames, inputs)
+    except Undefined as reason:
+        raise UserError(f"{task.video}: {spec.id} cannot answer it: {reason}") from None
+    finally:
+        getattr(method, "close", lambda: None)()
+    shown = preview(clip, frames, title=f"{task.video.stem}, {spec.id}", depth_model=getattr(options, "depth_model", ""))
+    report = Report(
+        schema=SCHEMA, video=task.video.name, key=key, method=spec.id, settings=deciding_options(options), seed=task.seed,
+        prompt=task.prompt, frames=len(frames), fps=footage.fps, exo_size=clip.exo[0].video.size, ego_size=clip.ego_size,
+        pixels=pixel_digest(frames), scale=shown.scale, coverage=shown.coverage, files={},
+    )  # fmt: skip
+    report = _write(folder, frames, shown.strip, report)
+    return OwnVideoResult(folder=folder, report=msgspec.to_builtins(report), lines=shown.lines)
+
+
+def _key(task: OwnVideoTask, spec: MethodSpec, options: Any) -> str:
+    digests = FileDigests()
+    depth = task.depth
+    if depth is not None and not depth.exists():
+        raise UserError(f"--depth {depth}: is not there; expected a folder of 00000.npy ... or one .npz with 'depth'")
+    maps = [] if depth is None else sorted(depth.glob("*.npy")) if depth.is_dir() else [depth]
+    return content_key(
+        {
+            "schema": [SCHEMA, READING],
+            "files": [digests.of(task.video), digests.of(task.pose), digests.of_many(maps)],
+            "method": [spec.id, spec.version, spec.source_digest()],
+            "options": deciding_options(options),
+            "asked": [task.size, task.prompt, task.seed],
+        }
+    )
+
+
+def _read(path: Path) -> Report | None:
+    """A report that is there, or None: one that cannot be read as such is made again."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Report)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    return {name: (folder / name).stat().st_size for name in FILES if (folder / name).is_file()}
+
+
+def _write(folder: Path, frames: Frames, strip: Strip, report: Report) -> Report:
+    """All files, the report last. Raises StorageError where the disk is full or read-only."""
+    atomic_file(folder / REPORT, lambda aside: aside.write_bytes(b""))  # a kill must not leave an old report beside new files
+    writers: dict[str, Callable[[Path], object]] = {
+        "ego.mkv": lambda aside: write_lossless(aside, frames, fps=report.fps),
+        "ego.mp4": lambda aside: write_h264(aside, frames, fps=report.fps),
+        "strip.png": lambda aside: Image.fromarray(strip.still()).save(aside, format="PNG"),
+        "strip.mp4": lambda aside: write_h264(aside, strip.moving(), fps=report.fps),
+    }
+    for file, write in writers.items():
+        atomic_file(folder / file, write)
+    report = msgspec.structs.replace(report, files=_sizes(folder))
+    data = msgspec.json.format(msgspec.json.encode(report)) + b"\n"
+    atomic_file(folder / REPORT, lambda aside: aside.write_bytes(data))
+    return report
