@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .cameras import UPRIGHT_FROM_RAW, Array, Camera, Fisheye624, KannalaBrandt
-from .cameras.devices import undistorted_focal
+from .cameras.devices import GOPRO_SIZE, undistorted_focal
 from .canvas import JointCanvas
 from .geometry import GeometryError
 
@@ -37,9 +37,6 @@ EGO_COEFFICIENTS = (
 )  # fmt: skip
 """k0..k5, p0, p1, s0..s3 of a Fisheye624, of a SLAM camera by their look. OpenCV reads them as k1, k2, p1, p2, k3..k6, s1..s4 of
 its rational pinhole model: another order of another model."""
-
-GOPRO_ASPECT = 16 / 9
-"""Width over height of the exo picture before its sides were cropped, for which the intrinsics were published."""
 
 TRAINING_TURN = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
 """Applied to rows of world vectors, from the right; a turn of the camera's own axes was meant."""
@@ -100,7 +97,7 @@ def released_directions(
 def published_intrinsics(exo: Camera) -> tuple[float, float, float, float]:
     """fx, fy, cx, cy that the published code has for a view: of the undistorted picture, with the centre at half the size.
 
-    The data set's published focal length follows from the raw one by OpenCV's undistortion with balance 0.8, at 16:9.
+    The data set's published focal length follows from the raw one by OpenCV's undistortion with balance 0.8, at 3840x2160.
     Raises GeometryError for lenses that exo cameras do not have.
     """
     lens = exo.lens
@@ -110,9 +107,9 @@ def published_intrinsics(exo: Camera) -> tuple[float, float, float, float]:
         )
     fx, fy = lens.fx, lens.fy
     if isinstance(lens, KannalaBrandt):
-        # One scale for both sides: resizing 3840x2160 to 796x448 has stretched the published numbers a little as well.
-        width, height = round(exo.height * GOPRO_ASPECT), exo.height
-        published = undistorted_focal(fy, width=width, height=height, k=lens.k)
+        # Stated for the whole picture, whose height the view keeps; of its width the sides may have been cropped.
+        scale = GOPRO_SIZE[0] / exo.height
+        published = undistorted_focal(fy * scale, width=GOPRO_SIZE[1], height=GOPRO_SIZE[0], k=lens.k) / scale
         fx, fy = published * fx / fy, published
     return fx, fy, exo.width / 2, exo.height / 2
 
