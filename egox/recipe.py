@@ -37,12 +37,15 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     transformer: arguments of WanTransformer3DModel for a base that is trained from nothing; None takes the checkpoint's.
     text_tokens: length that prompts are padded to; the image branch of Wan counts on 512.
     precision: of the base weights. lora: None trains or runs the base itself.
+    preconditioner: "fitted" puts the linear denoiser of `egox.mini.Preconditioner` around the transformer, fitted on the training
+    examples; production weights take none.
     """
 
     checkpoint: str
     transformer: Mapping[str, Any] | None = None
     text_tokens: int = 512
     precision: Literal["bf16", "fp32"] = "bf16"
+    preconditioner: Literal["none", "fitted"] = "none"
     lora: Lora | None = None
 
 
