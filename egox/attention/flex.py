@@ -45,9 +45,9 @@ def flex_tables(tables: Tables, tokens: Grid) -> FlexTables:
         wide[..., rows] = values
         return wide
 
-    rays = (tables.rays[..., i].contiguous() for i in range(3))
-    directions = (spread(tables.directions[..., i]) for i in range(3))
-    return FlexTables(*rays, tables.rays_valid.int(), *directions, spread(tables.directions_valid.int()))
+    ray_x, ray_y, ray_z = (tables.rays[..., i].contiguous() for i in range(3))
+    x, y, z = (spread(tables.directions[..., i]) for i in range(3))
+    return FlexTables(ray_x, ray_y, ray_z, tables.rays_valid.int(), x, y, z, spread(tables.directions_valid.int()))
 
 
 def flex_attention_of_frames(queries: Tensor, key: Tensor, value: Tensor, tables: FlexTables, rules: Guidance) -> Tensor:
@@ -61,7 +61,7 @@ def flex_attention_of_frames(queries: Tensor, key: Tensor, value: Tensor, tables
         raise GuidanceError("FlexAttention has no backward pass on the CPU: train there with guidance of backend='sdpa'")
     batch, frames, _, heads, _ = queries.shape
     grouped = queries.permute(0, 3, 1, 2, 4).flatten(1, 2)  # [B, heads * f, M, d]
-    tables = FlexTables(*(table.expand(batch, -1, -1) for table in tables))
+    tables = FlexTables._make(table.expand(batch, -1, -1) for table in tables)
     attend = _attention(rules, frames, compiled=not on_cpu and not torch.compiler.is_compiling())
     out = attend(grouped, key.transpose(1, 2), value.transpose(1, 2), tables)
     return out.unflatten(1, (heads, frames)).permute(0, 2, 3, 1, 4)

@@ -6,6 +6,7 @@ kernel that forms the bias itself. The softmax runs over all keys, exo and ego, 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -72,19 +73,18 @@ class GuidedAttnProcessor(WanAttnProcessor):
     def _frame_by_frame(self, queries: Tensor, key: Tensor, value: Tensor, tables: Tables) -> Tensor:
         """[B, f, M, heads, d] to the same: one call a frame, one mask at a time."""
         self._refuse_backends_without_masks()
+        attend: Callable[..., Any] = self._one_frame
         if torch.is_grad_enabled() and self.guided.recomputes:
-            frames = [
-                checkpoint(self._one_frame, queries[:, i], key, value, tables, i, use_reentrant=False, preserve_rng_state=False)
-                for i in range(queries.shape[1])
-            ]
-        else:
-            frames = [self._one_frame(queries[:, i], key, value, tables, i) for i in range(queries.shape[1])]
-        return torch.stack(frames, dim=1)
+            attend = functools.partial(checkpoint, attend, use_reentrant=False, preserve_rng_state=False)
+        return torch.stack([attend(queries[:, i], key, value, tables, i) for i in range(queries.shape[1])], dim=1)
 
     def _one_frame(self, queries: Tensor, key: Tensor, value: Tensor, tables: Tables, frame: int) -> Tensor:
         device = queries.device.type
         mask = frame_mask(
-            *(table[:, frame] for table in tables),
+            tables.rays[:, frame],
+            tables.rays_valid[:, frame],
+            tables.directions[:, frame],
+            tables.directions_valid[:, frame],
             self.guided.rules,
             tokens=self.guided.tokens,
             dtype=torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else queries.dtype,
