@@ -1,0 +1,61 @@
+"""What is left of a finished training: <folder>/model, written aside and renamed.
+
+model/transformer/                               the base in diffusers' layout, where a base was trained
+model/pytorch_lora_weights.safetensors, also.safetensors   an adapter, with rank, alpha and recipe in its metadata
+model/training.json                              recipe, steps, seconds, losses
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
+
+from ..recipe import Recipe, recipe_key
+from .state import TrainingError, flush, whole
+
+MODEL = "model"
+ABOUT = "training.json"
+
+
+def keep(folder: Path, transformer: Any, recipe: Recipe, about: Mapping[str, Any]) -> None:
+    """Write the weights that the transformer holds. Raises TrainingError where the disk is full or cannot be written."""
+    final, aside = folder / MODEL, folder / f".{MODEL}.part"
+    key = hashlib.sha256(recipe_key(recipe)).hexdigest()[:16]
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        if recipe.model.lora is None:
+            transformer.save_pretrained(aside / "transformer")
+        else:
+            from ..adapter import save_adapter
+
+            words = {"recipe": recipe.name, "recipe_key": key, "steps": str(about["steps"])}
+            save_adapter(aside, transformer, recipe.model.lora, words)
+        (aside / ABOUT).write_text(json.dumps({"recipe": recipe.name, "recipe_key": key, **about}, indent=1) + "\n")
+        for path in [*aside.rglob("*"), aside]:
+            flush(path)
+        aside.rename(final)
+        flush(folder)
+    except OSError as error:
+        raise TrainingError(f"{final}: cannot be written ({error}); free the disk and train again, nothing is lost") from error
+
+
+def kept(folder: Path) -> dict[str, Any] | None:
+    """What training.json says of a finished training; None where it is not finished."""
+    path = folder / MODEL / ABOUT
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def gather(transformer: nn.Module, parameters: Mapping[str, Tensor]) -> None:
+    """Put sharded weights together in place, so that they can be written as usual; all processes must call it."""
+    for name, value in parameters.items():
+        if isinstance(value, DTensor):
+            owner, _, leaf = name.rpartition(".")
+            transformer.get_submodule(owner)._parameters[leaf] = nn.Parameter(whole(value), requires_grad=False)
