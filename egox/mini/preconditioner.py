@@ -6,12 +6,13 @@ and size together; for production weights there is none of it.
 
 With levels t in 0..1, z_t = (1 - t) x + t noise and the velocity noise - x, per channel and kind of latent frame (first, later):
 
-    guess      g = place + (seen * known + hole * (1 - known)) * (condition - place)
+    guess      g = place + offset + (seen * known + hole * (1 - known)) * (condition - place)
     residual   x - g ~ N(0, U diag(s^2) U^T) over the cells of the map
     velocity   v = U [ ((t - (1 - t) s^2) U^T z_t - t U^T g + s sqrt(D) U^T F) / D ],   D = (1 - t)^2 s^2 + t^2
 
 which is bounded for every t, since s^2 is. Of U the strongest `rank` components are kept; all others share one variance. `known`
-is the mean of the mask channels. A sample whose condition is zero throughout has none: its guess is `place`.
+is the mean of the mask channels, `place` the mean latent of a cell, `offset` what makes the residual's mean zero in every cell. A
+sample whose condition is zero throughout has none: its guess is `place`.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ SHRINK = 0.05
 """The covariance is drawn this much towards its mean variance: fitted on few examples it would be too sure of its small ones."""
 
 LEAST_VARIANCE = 1e-4
-RIDGE = 1e-3
+RIDGE = 1e-4
 
 Examples = tuple[Tensor, Tensor, Tensor]
 """target [n, 16, f, h, w], condition the same, mask channels [n, 4, f, h, w]: the ego columns as the transformer has them."""
@@ -56,6 +57,7 @@ class Preconditioner(ModelMixin, ConfigMixin):
     """
 
     place: Tensor  # [kinds, 16, height, width]
+    offset: Tensor  # the same
     gains: Tensor  # [kinds, 16, 2]: seen, hole
     basis: Tensor  # [kinds, 16, height * width, rank], orthonormal columns
     variance: Tensor  # [kinds, 16, rank]
@@ -68,6 +70,7 @@ class Preconditioner(ModelMixin, ConfigMixin):
         if not (0 < rank < cells and kinds in (1, 2)):
             raise PreconditionerError(f"rank is {rank} and kinds {kinds}, expected 1 to {cells - 1} and 1 or 2")
         self.register_buffer("place", torch.zeros(kinds, STATE, height, width))
+        self.register_buffer("offset", torch.zeros(kinds, STATE, height, width))
         self.register_buffer("gains", torch.zeros(kinds, STATE, 2))
         self.register_buffer("basis", torch.eye(cells, rank).repeat(kinds, STATE, 1, 1))
         self.register_buffer("variance", torch.ones(kinds, STATE, rank))
@@ -86,13 +89,18 @@ class Preconditioner(ModelMixin, ConfigMixin):
             raise PreconditionerError("the batches are an iterator, expected something that can be read twice, such as a list")
         moments: dict[int, _Moments] = {}
         for kind, target, condition, known, present in _by_kind(batches):
-            moments.setdefault(kind, _Moments(target)).add(target, condition, known, present)
+            size = tuple(target.shape[-2:])
+            if moments and size != moments[0].size:
+                raise PreconditionerError(
+                    f"an example has {size[0]}x{size[1]} cells, those before it {moments[0].size[0]}x{moments[0].size[1]}"
+                )
+            moments.setdefault(kind, _Moments(size)).add(target, condition, known, present)
         if not moments:
             raise PreconditionerError("there is no example to fit the preconditioner on")
         height, width = moments[0].size
         fitted = cls(height=height, width=width, kinds=len(moments), rank=min(rank, max(1, height * width // 2)))
         for kind, seen in moments.items():
-            fitted.place[kind], fitted.gains[kind] = seen.guess()
+            fitted.place[kind], fitted.gains[kind], fitted.offset[kind] = seen.guess()
         outer = torch.zeros(len(moments), STATE, height * width, height * width, dtype=torch.float64)
         for kind, target, condition, known, present in _by_kind(batches):
             away = (target - fitted._guess_of(kind, condition, known, present)).flatten(2)
@@ -184,7 +192,8 @@ class Preconditioner(ModelMixin, ConfigMixin):
         """One frame: condition [n, 16, h, w], known [n, h, w], present [n]."""
         place, (seen, hole) = self.place[kind], self.gains[kind, :, :, None, None].unbind(1)
         share = known[:, None]
-        return place + (seen * share + hole * (1 - share)) * (condition - place) * present[:, None, None, None]
+        told = self.offset[kind] + (seen * share + hole * (1 - share)) * (condition - place)
+        return place + told * present[:, None, None, None]
 
     def _keep_strongest(self, kind: int, covariance: Tensor) -> None:
         """covariance: [16, cells, cells] float64, of one kind."""
@@ -212,6 +221,11 @@ class _Hook:
         return (velocity, *returned[1:]) if isinstance(returned, tuple) else type(returned)(sample=velocity)
 
     def _velocity(self, output: Tensor, inputs: Tensor, timestep: Tensor) -> Tensor:
+        size, expected = inputs.shape[-2:], (self.preconditioner.size[0], self.exo + self.preconditioner.size[1])
+        if tuple(size) != expected:
+            raise PreconditionerError(
+                f"the call has {size[0]}x{size[1]} cells, expected {expected[0]}x{expected[1]} of the canvas"
+            )
         if timestep.ndim != 1:
             raise PreconditionerError(f"timesteps are {tuple(timestep.shape)}, expected one a sample: there is one noise level")
         solve = self.preconditioner
@@ -223,36 +237,40 @@ class _Hook:
 
 
 class _Moments:
-    """What the guess of one kind of frame is found from: sums over examples, per channel and cell, of products of the features
+    """What the guess of one kind of frame is found from, per channel and cell: sums over examples of targets, and over those with
+    a condition of products of (known * condition, (1 - known) * condition, known, 1 - known, target, 1).
 
-    known * condition, (1 - known) * condition, known, 1 - known, target, 1
-
-    from which those of seen, hole and residual follow for any `place`.
+    Those of what `seen`, `hole` and the offset stand beside follow from them for any `place`, so examples are read once for it.
     """
 
-    def __init__(self, target: Tensor) -> None:
-        self.size = tuple(target.shape[-2:])
+    def __init__(self, size: tuple[int, ...]) -> None:
+        self.size = size
         self.count = 0
-        self._sums = torch.zeros(STATE, *self.size, 6, 6, dtype=torch.float64)
+        self._targets = torch.zeros(STATE, *size, dtype=torch.float64)
+        self._sums = torch.zeros(STATE, *size, 6, 6, dtype=torch.float64)
 
     def add(self, target: Tensor, condition: Tensor, known: Tensor, present: Tensor) -> None:
         there = present[:, None, None, None].expand_as(target).double()
         share = known[:, None].double()
         seen, hole = share * there, (1 - share) * there
-        features = torch.stack([seen * condition, hole * condition, seen, hole, target, torch.ones_like(there)], dim=-1)
+        features = torch.stack([seen * condition, hole * condition, seen, hole, target * there, there], dim=-1)
+        self._targets += target.double().sum(0)
         self._sums += torch.einsum("nchwa,nchwb->chwab", features, features)
         self.count += len(target)
 
-    def guess(self) -> tuple[Tensor, Tensor]:
-        """place [16, h, w] and gains [16, 2] of least squares."""
-        means = self._sums / self.count
-        place = means[..., 4, 5]
-        turn = torch.zeros(*place.shape, 3, 6, dtype=torch.float64)
-        turn[..., 0, 0] = turn[..., 1, 1] = turn[..., 2, 4] = 1
+    def guess(self) -> tuple[Tensor, Tensor, Tensor]:
+        """place [16, h, w], gains [16, 2] and offset [16, h, w] of least squares; 0 without any condition."""
+        place = self._targets / self.count
+        means = self._sums / self._sums[..., 5:, 5:].clamp_min(1)
+        turn = torch.zeros(*place.shape, 4, 6, dtype=torch.float64)  # to known and unknown (condition - place), target - place, 1
+        turn[..., 0, 0] = turn[..., 1, 1] = turn[..., 2, 4] = turn[..., 3, 5] = 1
         turn[..., 0, 2] = turn[..., 1, 3] = turn[..., 2, 5] = -place
-        moments = (turn @ means @ turn.transpose(-1, -2)).mean((1, 2))  # [16, 3, 3] of seen, hole, residual
-        gains = torch.linalg.solve(moments[:, :2, :2] + RIDGE * torch.eye(2, dtype=torch.float64), moments[:, :2, 2])
-        return place.float(), gains.float()
+        moments = turn @ means @ turn.transpose(-1, -2)
+        mean = moments[..., :3, 3]
+        spread = (moments[..., :3, :3] - mean[..., :, None] * mean[..., None, :]).mean((1, 2))  # [16, 3, 3]
+        gains = torch.linalg.solve(spread[:, :2, :2] + RIDGE * torch.eye(2, dtype=torch.float64), spread[:, :2, 2])
+        offset = mean[..., 2] - (mean[..., :2] * gains[:, None, None]).sum(-1)
+        return place.float(), gains.float(), offset.float()
 
 
 def _by_kind(batches: Iterable[Examples]) -> Iterator[tuple[int, Tensor, Tensor, Tensor, Tensor]]:

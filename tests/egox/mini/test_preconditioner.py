@@ -1,0 +1,331 @@
+"""The preconditioner: its fit, its algebra, and its one hook on a stock transformer."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
+from peft import LoraConfig
+from torch import Tensor
+
+from egox.canvas import Grid
+from egox.mini import Preconditioner, PreconditionerError, new_transformer
+from egox.recipe import Model
+
+GRID = Grid(frames=3, height=4, exo=6, ego=4)
+SIZES = {"num_attention_heads": 2, "attention_head_dim": 12, "num_layers": 2, "ffn_dim": 32, "text_dim": 16, "freq_dim": 32}
+
+
+def examples(count: int, frames: int = 3, *, seed: int = 0, size: tuple[int, int] = (4, 4)) -> tuple[Tensor, Tensor, Tensor]:
+    """Smooth targets, and conditions that know something of them where they are valid."""
+    g = torch.Generator().manual_seed(seed)
+    shape = (count, 16, frames, *size)
+    coarse = torch.randn(count, 16, frames, 2, 2, generator=g)
+    target = torch.nn.functional.interpolate(coarse, (frames, *size), mode="trilinear") + 0.3 * torch.randn(shape, generator=g)
+    target += torch.linspace(-2, 2, 16).view(1, 16, 1, 1, 1)
+    mask = torch.rand(count, 1, frames, *size, generator=g).round().expand(-1, 4, -1, -1, -1)
+    condition = mask[:, :1] * (target + 0.3 * torch.randn(shape, generator=g))
+    condition = condition + (1 - mask[:, :1]) * torch.randn(shape, generator=g)
+    return target, condition, mask
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Preconditioner:
+    return Preconditioner.fit([examples(200)], rank=6)
+
+
+@pytest.fixture
+def transformer() -> WanTransformer3DModel:
+    """Small and random, its output too."""
+    made = new_transformer(Model(checkpoint="none", transformer=SIZES))
+    torch.manual_seed(1)
+    torch.nn.init.normal_(made.proj_out.weight, std=0.1)
+    for block in made.blocks:
+        torch.nn.init.normal_(block.scale_shift_table, std=0.3)
+    return made
+
+
+def call(transformer: WanTransformer3DModel, inputs: Tensor, level: Tensor, **options: bool) -> Tensor:
+    text = torch.randn(1, 5, 16, generator=torch.Generator().manual_seed(3)).expand(len(inputs), -1, -1)
+    with torch.no_grad():
+        out = transformer(hidden_states=inputs, timestep=1000 * level, encoder_hidden_states=text, return_dict=False, **options)
+    return out[0]
+
+
+def inputs_of(condition: Tensor, mask: Tensor, *, seed: int = 5) -> tuple[Tensor, Tensor]:
+    """(the transformer's input with exo columns at the left, the ego columns of the state)."""
+    g = torch.Generator().manual_seed(seed)
+    state = torch.randn(condition.shape, generator=g)
+    ego = torch.cat([state, mask, condition], dim=1)
+    return torch.cat([torch.randn(*ego.shape[:-1], GRID.exo, generator=g), ego], dim=-1), state
+
+
+# -- the fit ---------------------------------------------------------------------------------------------------------------
+
+
+def test_gains_and_place_of_affine_data_are_found() -> None:
+    g = torch.Generator().manual_seed(0)
+    place = torch.randn(16, 2, 4, 4, generator=g)
+    away, mask = torch.randn(2000, 16, 2, 4, 4, generator=g), torch.rand(2000, 4, 2, 4, 4, generator=g)
+    known = mask.mean(1, keepdim=True)
+    made = Preconditioner.fit([(place + (0.7 * known - 0.2 * (1 - known)) * away, place + away, mask)])
+    torch.testing.assert_close(made.place[1], place[:, 1], atol=0.05, rtol=0)
+    torch.testing.assert_close(made.gains[..., 0], torch.full((2, 16), 0.7), atol=0.01, rtol=0)
+    torch.testing.assert_close(made.gains[..., 1], torch.full((2, 16), -0.2), atol=0.01, rtol=0)
+    assert made.remainder.max() < 1e-3
+
+
+def test_no_other_gains_or_offset_leave_a_smaller_residual(fitted: Preconditioner) -> None:
+    target, condition, mask = examples(200)
+
+    def error(**changes: Tensor) -> float:
+        other = Preconditioner(height=4, width=4, rank=6)
+        other.load_state_dict({**fitted.state_dict(), **changes})
+        return (target - other.guess(condition, mask.mean(1))).square().mean().item()
+
+    best = error()
+    for step in (0.02, -0.02):
+        for which in (0, 1):
+            moved = fitted.gains.clone()
+            moved[..., which] += step
+            assert error(gains=moved) > best
+        assert error(offset=fitted.offset + step) > best
+    away = target - fitted.guess(condition, mask.mean(1))
+    torch.testing.assert_close(away[:, :, 0].mean(0), torch.zeros(16, 4, 4), atol=1e-5, rtol=0)
+    assert best < 0.6 * (target - target.mean(0)).square().mean()
+
+
+def test_the_fit_does_not_depend_on_how_examples_are_batched(fitted: Preconditioner) -> None:
+    parts = list(zip(*(tensor.split([1, 70, 129]) for tensor in examples(200))))
+    again = Preconditioner.fit(parts, rank=6)
+    for name, expected in fitted.state_dict().items():
+        if name != "basis":  # columns are known up to their sign
+            torch.testing.assert_close(again.state_dict()[name], expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(project(again), project(fitted), atol=1e-4, rtol=0)
+
+
+def project(made: Preconditioner) -> Tensor:
+    return made.basis @ made.basis.transpose(-1, -2)
+
+
+def test_basis_and_remainder_hold_the_residual_energy(fitted: Preconditioner) -> None:
+    target, condition, mask = examples(200)
+    away = (target - fitted.guess(condition, mask.mean(1))).flatten(3)
+    total = fitted.variance.sum(2) + fitted.remainder[..., 0] * (16 - 6)
+    torch.testing.assert_close(total[0], away[:, :, 0].square().mean(0).sum(-1), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(total[1], away[:, :, 1:].square().mean((0, 2)).sum(-1), atol=1e-3, rtol=1e-3)
+    assert (fitted.variance[..., :-1] >= fitted.variance[..., 1:]).all()
+    assert (fitted.variance[..., -1:] >= fitted.remainder).all()
+
+
+def test_clips_and_single_frames_can_be_fitted_together() -> None:
+    clips, frames = examples(60), examples(60, 1, seed=9)
+    made = Preconditioner.fit([clips, frames])
+    both = torch.cat([clips[0][:, :, :1], frames[0]]).mean((0, 2))
+    torch.testing.assert_close(made.place[0], both, atol=1e-5, rtol=1e-5)
+
+
+def test_examples_without_a_condition_do_not_pull_the_gains(fitted: Preconditioner) -> None:
+    target, condition, mask = examples(200)
+    without = [(target, condition, mask), (target, torch.zeros_like(condition), torch.zeros_like(mask))]
+    torch.testing.assert_close(Preconditioner.fit(without).gains, fitted.gains, atol=1e-5, rtol=0)
+
+
+def test_a_fit_without_any_condition_guesses_the_mean() -> None:
+    target, condition, mask = examples(50)
+    made = Preconditioner.fit([(target, torch.zeros_like(condition), torch.zeros_like(mask))])
+    torch.testing.assert_close(made.guess(torch.zeros(1, 16, 1, 4, 4), torch.zeros(1, 1, 4, 4))[0, :, 0], target[:, :, 0].mean(0))
+
+
+def test_what_cannot_be_fitted_is_refused() -> None:
+    target, condition, mask = examples(4)
+    with pytest.raises(PreconditionerError, match="read twice"):
+        Preconditioner.fit(iter([(target, condition, mask)]))
+    with pytest.raises(PreconditionerError, match="no example"):
+        Preconditioner.fit([])
+    with pytest.raises(PreconditionerError, match=r"expected \[n, 16, f, h, w\] twice"):
+        Preconditioner.fit([(target, condition, mask[:, :1])])
+    with pytest.raises(PreconditionerError, match=r"expected \[n, 16, f, h, w\] twice"):
+        Preconditioner.fit([(target, condition[..., :2], mask)])
+    with pytest.raises(PreconditionerError, match="4x2 cells, those before it 4x4"):
+        Preconditioner.fit([(target, condition, mask), (target[..., :2], condition[..., :2], mask[..., :2])])
+    broken = target.clone()
+    broken[1, 2, 0, 1, 1] = float("nan")
+    with pytest.raises(PreconditionerError, match="not finite"):
+        Preconditioner.fit([(broken, condition, mask)])
+
+
+# -- the velocity ----------------------------------------------------------------------------------------------------------
+
+
+def covariance(made: Preconditioner, kind: int, channel: int) -> Tensor:
+    basis, rest = made.basis[kind, channel].double(), made.remainder[kind, channel].double()
+    own = basis @ torch.diag(made.variance[kind, channel].double() - rest) @ basis.T
+    return own + rest * torch.eye(len(basis), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("t", [1.0, 0.999, 0.5, 0.02])
+def test_without_an_output_the_velocity_is_that_of_the_best_linear_denoiser(fitted: Preconditioner, t: float) -> None:
+    _, condition, mask = examples(3, seed=4)
+    state = torch.randn(condition.shape, generator=torch.Generator().manual_seed(2))
+    v = fitted.velocity(torch.zeros_like(state), state, torch.full((3,), t), condition, mask.mean(1))
+    guess = fitted.guess(condition, mask.mean(1)).double()
+    for frame, kind in enumerate((0, 1, 1)):
+        for channel in (0, 7, 15):
+            sigma = covariance(fitted, kind, channel)
+            g, z = guess[:, channel, frame].flatten(1), state[:, channel, frame].flatten(1).double()
+            gain = (1 - t) * sigma @ torch.linalg.inv((1 - t) ** 2 * sigma + t**2 * torch.eye(16, dtype=torch.float64))
+            x0 = g + (z - (1 - t) * g) @ gain.T
+            expected = (z - (1 - t) * x0) / t - x0  # noise - x0
+            torch.testing.assert_close(v[:, channel, frame].flatten(1).double(), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_sampling_without_an_output_draws_the_gaussian_of_the_fit(fitted: Preconditioner) -> None:
+    """The exact flow takes noise to guess + covariance^(1/2) noise; Euler steps come near it."""
+    _, condition, mask = examples(2, seed=4)
+    noise = torch.randn(condition.shape, generator=torch.Generator().manual_seed(2))
+    z, times = noise, torch.linspace(1, 0, 401)
+    for now, then in itertools.pairwise(times):
+        z = z + (then - now) * fitted.velocity(torch.zeros_like(z), z, now.expand(2), condition, mask.mean(1))
+    guess = fitted.guess(condition, mask.mean(1))
+    for frame, kind in enumerate((0, 1, 1)):
+        values, vectors = torch.linalg.eigh(covariance(fitted, kind, 5))
+        root = (vectors @ torch.diag(values.sqrt()) @ vectors.T).float()
+        expected = guess[:, 5, frame].flatten(1) + noise[:, 5, frame].flatten(1) @ root
+        torch.testing.assert_close(z[:, 5, frame].flatten(1), expected, atol=0.02, rtol=0)
+
+
+def test_at_the_ends_the_velocity_is_bounded_and_simple(fitted: Preconditioner) -> None:
+    _, condition, mask = examples(2, seed=4)
+    state, output = torch.randn(2, *condition.shape, generator=torch.Generator().manual_seed(2))
+    at_noise = fitted.velocity(torch.zeros_like(state), state, torch.ones(2), condition, mask.mean(1))
+    torch.testing.assert_close(at_noise, state - fitted.guess(condition, mask.mean(1)), atol=1e-5, rtol=1e-5)
+    at_data = fitted.velocity(output, state, torch.zeros(2), condition, mask.mean(1))
+    torch.testing.assert_close(at_data, output - state, atol=1e-4, rtol=1e-4)
+
+
+def test_levels_belong_to_their_samples(fitted: Preconditioner) -> None:
+    _, condition, mask = examples(3, seed=4)
+    state, output = torch.randn(2, *condition.shape, generator=torch.Generator().manual_seed(2))
+    levels = torch.tensor([0.1, 0.6, 0.95])
+    together = fitted.velocity(output, state, levels, condition, mask.mean(1))
+    for i in range(3):
+        one = slice(i, i + 1)
+        alone = fitted.velocity(output[one], state[one], levels[one], condition[one], mask[one].mean(1))
+        torch.testing.assert_close(together[one], alone, atol=1e-5, rtol=1e-5)
+
+
+def test_a_sample_without_condition_is_guessed_as_the_mean(fitted: Preconditioner) -> None:
+    _, condition, mask = examples(2, seed=4)
+    condition[1], mask = 0, torch.stack([mask[0], torch.zeros_like(mask[1])])
+    guess = fitted.guess(condition, mask.mean(1))
+    torch.testing.assert_close(guess[1], torch.stack([fitted.place[0], fitted.place[1], fitted.place[1]], dim=1))
+    assert (guess[0] - guess[1]).abs().mean() > 0.3
+
+
+# -- the file --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_kept_one_gives_the_same_velocity_from_a_small_file(tmp_path: Path) -> None:
+    made = Preconditioner.fit([examples(40, 2, size=(16, 16))])
+    made.save_pretrained(tmp_path)
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 1.1e6
+    loaded = Preconditioner.from_pretrained(tmp_path)
+    assert {tensor.dtype for tensor in loaded.state_dict().values()} == {torch.float32}
+    unit = loaded.basis.transpose(-1, -2) @ loaded.basis
+    torch.testing.assert_close(unit, torch.eye(48).expand_as(unit), atol=1e-5, rtol=0)
+    _, condition, mask = examples(2, 2, seed=4, size=(16, 16))
+    state, output = torch.randn(2, *condition.shape, generator=torch.Generator().manual_seed(2))
+    for t in (0.05, 0.5, 0.98):
+        both = [p.velocity(output, state, torch.full((2,), t), condition, mask.mean(1)) for p in (made, loaded)]
+        assert (both[0] - both[1]).square().mean().sqrt() < 1e-3 * both[0].square().mean().sqrt()
+    assert made.basis.dtype == torch.float32
+
+
+# -- on a transformer ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_the_transformer_returns_velocities_on_ego_columns_and_nothing_on_exo(
+    fitted: Preconditioner, transformer: WanTransformer3DModel, frames: int
+) -> None:
+    _, condition, mask = examples(2, frames, seed=4)
+    inputs, state = inputs_of(condition, mask)
+    levels = torch.tensor([0.3, 0.9])
+    stock = call(transformer, inputs, levels)
+    fitted.attach(transformer, GRID)
+    with_it = call(transformer, inputs, levels)
+    fitted.detach()
+    assert not with_it[..., : GRID.exo].any()
+    expected = fitted.velocity(stock[..., GRID.exo :], state, levels, condition, mask.mean(1))
+    torch.testing.assert_close(with_it[..., GRID.exo :], expected, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(call(transformer, inputs, levels), stock, atol=0, rtol=0)
+
+
+def test_all_ways_of_calling_give_the_same(fitted: Preconditioner, transformer: WanTransformer3DModel) -> None:
+    _, condition, mask = examples(1, seed=4)
+    inputs, _ = inputs_of(condition, mask)
+    text, level = torch.randn(1, 5, 16), torch.tensor([700])
+    fitted.attach(transformer, GRID)
+    with torch.no_grad():
+        by_name = transformer(hidden_states=inputs, timestep=level, encoder_hidden_states=text).sample
+        by_place = transformer(inputs, level, text, return_dict=False)[0]
+        in_half = transformer.bfloat16()(inputs.bfloat16(), level, text.bfloat16()).sample
+    fitted.detach()
+    torch.testing.assert_close(by_name, by_place, atol=0, rtol=0)
+    assert in_half.dtype == torch.bfloat16
+    assert fitted.basis.dtype == torch.float32
+    torch.testing.assert_close(in_half.float(), by_name, atol=0.1, rtol=0.1)
+
+
+def test_adapters_and_gradient_checkpointing_see_it_as_it_is(fitted: Preconditioner, transformer: WanTransformer3DModel) -> None:
+    _, condition, mask = examples(2, seed=4)
+    inputs, _ = inputs_of(condition, mask)
+    torch.manual_seed(0)
+    transformer.add_adapter(LoraConfig(r=2, lora_alpha=2, target_modules=["to_q", "to_v"], init_lora_weights=False))
+    fitted.attach(transformer, GRID)
+    gradients = []
+    for checkpointed in (False, True):
+        (transformer.enable_gradient_checkpointing if checkpointed else transformer.disable_gradient_checkpointing)()
+        transformer.zero_grad()
+        transformer(inputs, torch.tensor([300, 900]), torch.ones(2, 5, 16)).sample.square().mean().backward()
+        gradients.append({n: p.grad.clone() for n, p in transformer.named_parameters() if p.grad is not None})
+    fitted.detach()
+    assert len(gradients[0]) == 16  # two blocks, self- and cross-attention, query and value, two matrices
+    assert all(gradient.abs().sum() > 0 for gradient in gradients[0].values())
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, atol=1e-7, rtol=1e-4)
+
+
+def test_it_is_attached_once_and_only_where_it_fits(fitted: Preconditioner, transformer: WanTransformer3DModel) -> None:
+    other = Preconditioner(height=4, width=4, rank=4)
+    with pytest.raises(PreconditionerError, match="fitted on 4x4 ego cells, the canvas has 4x6"):
+        fitted.attach(transformer, Grid(frames=3, height=4, exo=4, ego=6))
+    fitted.attach(transformer, GRID)
+    for again in (fitted, other):
+        with pytest.raises(PreconditionerError, match="attached already"):
+            again.attach(transformer, GRID)
+    fitted.detach()
+    fitted.detach()
+    other.attach(transformer, GRID)
+    other.detach()
+
+
+def test_wrong_calls_are_told(fitted: Preconditioner, transformer: WanTransformer3DModel) -> None:
+    single = Preconditioner.fit([examples(40, 1)])
+    _, condition, mask = examples(1, seed=4)
+    inputs, _ = inputs_of(condition, mask)
+    single.attach(transformer, GRID)
+    with pytest.raises(PreconditionerError, match="fitted on single frames, the clip has 3 latent frames"):
+        call(transformer, inputs, torch.tensor([0.5]))
+    call(transformer, inputs[:, :, :1], torch.tensor([0.5]))
+    single.detach()
+    fitted.attach(transformer, Grid(frames=3, height=4, exo=8, ego=4))
+    with pytest.raises(PreconditionerError, match="the call has 4x10 cells, expected 4x12"):
+        call(transformer, inputs, torch.tensor([0.5]))
+    fitted.detach()
+    with pytest.raises(PreconditionerError, match="rank is 16"):
+        Preconditioner(height=4, width=4, rank=16)
