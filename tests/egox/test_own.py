@@ -153,6 +153,14 @@ def test_of_49_frames_every_third_is_taken_of_pictures_depth_and_poses(tmp_path:
     assert found.fps == 10.0
 
 
+def test_size_448_takes_all_49_frames(tmp_path: Path):
+    large = write_own(tmp_path, frames=49, size=(448, 796))
+    found = large.read(size=448, depth=None)
+    assert found.frames.shape == (49, 448, 784, 3)
+    assert np.array_equal(found.frames[48], list(decoded_frames(large.video))[48][:, 6:790])
+    assert (found.ego.width, found.exo.width, found.fps) == (448, 784, 30.0)
+
+
 def test_without_depth_it_is_left_to_an_estimator(own: Own):
     assert own.read(depth=None).depth is None
 

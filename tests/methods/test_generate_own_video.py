@@ -1,0 +1,226 @@
+"""`egox-bench generate --video`: any method on a video of one's own, what it writes, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from benchmark.cli import build
+from benchmark.errors import UserError
+from benchmark.registry import MethodSpec
+from benchmark.video import decoded_frames
+from egox.own import read_footage
+from methods.own_video.inputs import clip_of, inputs_of
+from tests.egox.test_own import FRAMES, Own, write_own
+
+FILES = ["ego.mkv", "ego.mp4", "report.json", "strip.mp4", "strip.png"]
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("EGOX_BENCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)  # the verb pins it
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Own:
+    return write_own(tmp_path_factory.mktemp("own"))
+
+
+def generate(*words: object) -> Result:
+    return CliRunner().invoke(build(), ["generate", *map(str, words)])
+
+
+def words_of(own: Own, method: str, *more: object) -> tuple[object, ...]:
+    return ("--method", method, "--video", own.video, "--pose", own.pose, *more)
+
+
+def done(result: Result) -> str:
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def said(*words: object) -> str:
+    """The one sentence that a mistake ends in."""
+    result = generate(*words)
+    assert isinstance(result.exception, UserError), result.exception
+    assert "\n" not in str(result.exception)
+    return str(result.exception)
+
+
+def frames_of(path: Path) -> np.ndarray:
+    return np.stack(list(decoded_frames(path)))
+
+
+def test_a_method_that_looks_at_pixels_only_needs_no_depth(own: Own, tmp_path: Path):
+    out = done(generate(*words_of(own, "copy-exo", "--out", tmp_path)))
+    folder = tmp_path / "walk"
+    assert out.splitlines()[0] == f"walk: {folder}"
+    assert sorted(path.name for path in folder.iterdir()) == FILES
+    found = frames_of(folder / "ego.mkv")
+    exo = frames_of(own.video)[:, :, 48:176]
+    assert found.shape == (FRAMES, 128, 128, 3)
+    assert np.array_equal(found, exo), "the centre square of the exo video"
+    assert np.abs(frames_of(folder / "ego.mp4").astype(int) - found).mean() < 12
+    report = json.loads((folder / "report.json").read_text())
+    assert (report["method"], report["frames"], report["fps"], report["scale"]) == ("copy-exo", FRAMES, 30.0, None)
+    strip = np.asarray(Image.open(folder / "strip.png"))
+    assert strip.shape[1] == 504 + 288 + 8 + 2 * 16, "exo and generated, no prior"
+
+
+def test_the_ego_prior_of_a_video_is_that_of_the_verb_prior(own: Own, tmp_path: Path):
+    done(generate(*words_of(own, "ego-prior", "--depth", own.depth, "--out", tmp_path / "generated")))
+    asked = ["--video", own.video, "--pose", own.pose, "--depth", own.depth, "--size", 128, "--out", tmp_path / "priors"]
+    done(CliRunner().invoke(build(), ["prior", *map(str, asked)]))
+    ours, theirs = (tmp_path / name for name in ("generated/walk/ego.mkv", "priors/walk/prior.mkv"))
+    assert np.array_equal(frames_of(ours), frames_of(theirs))
+    strip = np.asarray(Image.open(tmp_path / "generated" / "walk" / "strip.png"))
+    assert strip.shape[1] == 504 + 2 * 288 + 2 * 8 + 2 * 16, "exo, prior and generated"
+    report = json.loads((tmp_path / "generated" / "walk" / "report.json").read_text())
+    assert report["scale"] > 0
+    assert 0 < report["coverage"] < 1
+
+
+def test_what_is_there_is_kept_until_something_that_decides_it_changes_or_all_is_asked_anew(own: Own, tmp_path: Path):
+    mine = write_own(tmp_path / "mine")
+    report = tmp_path / "out" / "walk" / "report.json"
+
+    def made(*more: object, method: str = "copy-exo") -> tuple[bool, str]:
+        result = generate(*words_of(mine, method, "--out", tmp_path / "out", *more))
+        done(result)
+        return "is in" not in result.stderr, json.loads(report.read_text())["key"]
+
+    new, first = made()
+    assert new
+    assert made() == (False, first)
+    assert made("--overwrite", "always") == (True, first)
+    keys = {first, made("--seed", 1)[1], made("--prompt", "a room")[1], made("--depth", mine.depth)[1]}
+    np.savez(mine.depth, depth=mine.depth_m * np.float32(1.1))
+    keys |= {made("--depth", mine.depth)[1], made("--depth", mine.depth, method="ego-prior")[1]}
+    assert len(keys) == 6
+    assert made() == (True, first)
+    (report.parent / "ego.mp4").unlink()
+    assert made() == (True, first), "a folder that lacks a file is made whole"
+
+
+def test_json_is_the_report(own: Own, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    done(generate(*words_of(own, "copy-exo", "--out", tmp_path, "--json")))
+    printed = capfd.readouterr().out
+    assert json.loads(printed) == json.loads((tmp_path / "walk" / "report.json").read_text())
+
+
+def test_out_is_a_folder_of_its_own_where_it_is_not_given(own: Own, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    done(generate(*words_of(own, "copy-exo")))
+    assert [path.name for path in tmp_path.iterdir()] == ["generated"]
+
+
+def test_a_large_video_is_scaled_and_cut(tmp_path: Path):
+    wide = write_own(tmp_path / "wide", size=(540, 1000))
+    done(generate(*words_of(wide, "copy-exo", "--out", tmp_path)))
+    report = json.loads((tmp_path / "walk" / "report.json").read_text())
+    assert (report["exo_size"], report["ego_size"]) == ([128, 224], [128, 128])
+
+
+def test_a_program_elsewhere_is_given_the_video_as_well(own: Own, tmp_path: Path):
+    program = tmp_path / "method.py"
+    program.write_text(
+        "import json, sys\nfrom pathlib import Path\nimport numpy as np\n"
+        "asked = json.loads(Path(sys.argv[1], 'inputs.json').read_text())\n"
+        "assert asked['caption'] == 'a room' and asked['exo'][0]['depth'], asked\n"
+        "np.save(sys.argv[2], np.full((asked['n_frames'], asked['height'], asked['width'], 3), asked['seed'], np.uint8))\n"
+    )
+    settings = (f"cmd=python3 {program} {{inputs}} {{output}}", "output_format=npy", "needs=exo_video,depth,caption", "name=mine")
+    words = [word for setting in settings for word in ("--set", setting)]
+    more = ("--depth", own.depth, "--prompt", "a room", "--seed", 7, "--out", tmp_path)
+    done(generate(*words_of(own, "command", *words, *more)))
+    assert (frames_of(tmp_path / "walk" / "ego.mkv") == 7).all()
+    assert json.loads((tmp_path / "walk" / "report.json").read_text())["method"] == "command-mine"
+    assert "command-mine needs a text: give it by --prompt TEXT" in said(
+        *words_of(own, "command", *words, "--depth", own.depth, "--out", tmp_path)
+    )
+
+
+# ---- what is refused ----
+
+
+def test_what_a_single_video_cannot_give_is_told_with_what_to_do(own: Own, tmp_path: Path):
+    def of(method: str, *more: object) -> str:
+        return said(*words_of(own, method, "--out", tmp_path / "out", *more))
+
+    assert of("ego-prior").startswith("method ego-prior needs depth: give it by --depth")
+    assert of("oracle", "--depth", own.depth) == "method oracle looks at the true ego video; a video of your own has none"
+    assert "learns from the clips of a dataset" in of("mean-frame")
+    assert of("shipped-prior") == "method shipped-prior needs ego prior: a video of your own has none"
+    assert "needs masks: a video of your own has none" in of("ego-prior", "--depth", own.depth, "--set", "masks=ids")
+    assert "unknown method 'egoks'; did you mean 'egox'?" in of("egoks")
+    assert "depth is both given" in of("ego-prior", "--depth", own.depth, "--set", "depth_model=x/y")
+    assert "--depth none: is not there" in of("ego-prior", "--depth", "none")
+    assert "size is 100" in of("copy-exo", "--size", 100)
+    assert not (tmp_path / "out").exists()
+
+
+def test_several_exo_views_are_more_than_a_video_has(own: Own):
+    clip = clip_of(read_footage(own.video, own.pose, depth=own.depth), name="walk", prompt="")
+    spec = MethodSpec(id="many", target="x:Y", summary="", version="1", needs=frozenset(), exo_views=4)
+    with pytest.raises(UserError, match="method many takes 4 exo views, a video of your own is one"):
+        inputs_of(clip, spec)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--method", "copy-exo", "--pose", "p.json"), "--pose goes with --video"),
+        (("--method", "copy-exo", "--prompt", "x"), "--prompt goes with --video"),
+        (("--method", "copy-exo", "--size", "448"), "--size goes with --video"),
+        (("--method", "copy-exo", "--video", "v.mp4"), "--video needs --pose FILE"),
+        (("--method", "copy-exo", "--video", "v.mp4", "--pose", "p", "--split", "val"), "--split is for clips, not for --video"),
+        (("--method", "copy-exo", "--video", "v.mp4", "--pose", "p", "--workers", "2"), "--workers is for clips"),
+        (("--method", "copy-exo,oracle", "--video", "v.mp4", "--pose", "p"), "--video takes one --method at a time"),
+        (("--method", "copy-exo", "--video", "v.mp4", "--pose", "p"), "v.mp4: cannot be read"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_refused(words: tuple[str, ...], expected: str):
+    assert expected in said(*words)
+
+
+def pose_with(own: Own, folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    data = json.loads(own.pose.read_text())
+    change(data)
+    path = folder / "changed.json"
+    path.write_text(json.dumps(data))
+    return path
+
+
+def test_poses_that_are_too_many_or_have_a_gap_are_refused(own: Own, tmp_path: Path):
+    def gap(data: dict[str, Any]) -> None:
+        data["ego"]["world_from_camera"][2] = None
+
+    def longer(data: dict[str, Any]) -> None:
+        data["ego"]["world_from_camera"] = (data["ego"]["world_from_camera"] * 3)[:48]
+        data["frames"] = 48
+
+    for change, expected in (
+        (gap, "no matrix for frames 2"),
+        (longer, "has poses for 48 frames, at size 128 the model takes 17"),
+    ):
+        pose = pose_with(own, tmp_path, change)
+        assert expected in said("--method", "copy-exo", "--video", own.video, "--pose", pose, "--out", tmp_path / "out")
+
+
+def test_a_disk_that_cannot_be_written_is_one_sentence(own: Own, tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    assert "cannot be written" in said(*words_of(own, "copy-exo", "--out", tmp_path / "file"))
