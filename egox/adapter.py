@@ -145,6 +145,15 @@ def load_adapter(transformer: Any, path: str | Path, lora: Lora, *, trainable: b
     return metadata
 
 
+def without_adapter(transformer: Any, base: Mapping[str, Tensor]) -> Any:
+    """The transformer that the adapter was put on, sharing its weights. base: of the modules that were trained whole."""
+    state = {key.replace(".base_layer.", "."): tensor for key, tensor in transformer.state_dict().items() if ".lora_" not in key}
+    with torch.device("meta"):
+        bare = type(transformer).from_config(transformer.config)
+    bare.load_state_dict({**state, **base}, assign=True)
+    return bare
+
+
 def _prepare(transformer: Any, lora: Lora, *, seed: int) -> None:
     from peft import LoraConfig
 

@@ -6,6 +6,8 @@ in float32 whatever the codec computes in.
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .canvas import CanvasError, JointCanvas
+from .canvas import CanvasError, Grid, JointCanvas
 from .clip import EgoXClip
 from .conditioning import Conditioning
 
@@ -47,6 +49,34 @@ class EncodedClip:
                 raise EncodingError(
                     f"latents of the {name} video are not finite: the codec's weights or precision do not bear it"
                 )
+
+    def to(self, device: str | torch.device) -> EncodedClip:
+        return EncodedClip(exo=self.exo.to(device), prior=self.prior.to(device), valid=self.valid.to(device))
+
+    def canvas(self, codec: Any, transformer: Any) -> JointCanvas:
+        """What these latents are laid out on, with the strides of both models."""
+        temporal, spatial = codec.config.scale_factor_temporal, codec.config.scale_factor_spatial
+        frames, height, ego = self.prior.shape[2:]
+        exo = self.exo.shape[-1]
+        pixels = Grid(frames=(frames - 1) * temporal + 1, height=height * spatial, exo=exo * spatial, ego=ego * spatial)
+        return JointCanvas(pixels=pixels, temporal=temporal, spatial=spatial, patch=tuple(transformer.config.patch_size))
+
+
+class Kept:
+    """The latest embeddings of prompts and pictures: negative prompts come again with every clip, prompts with every seed."""
+
+    def __init__(self, most: int = 64) -> None:
+        self._most = most
+        self._tensors: OrderedDict[Hashable, Tensor] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
+        """What is kept under this key; made where there is nothing."""
+        if key not in self._tensors:
+            self._tensors[key] = make()
+        self._tensors.move_to_end(key)
+        while len(self._tensors) > self._most:
+            self._tensors.popitem(last=False)
+        return self._tensors[key]
 
 
 def encode_clip(
@@ -159,16 +189,24 @@ def padded(embeds: Tensor, tokens: int) -> Tensor:
     return torch.cat([embeds, embeds.new_zeros(tokens - len(embeds), embeds.shape[1])])[None]
 
 
-def context_picture(rules: Conditioning, exo: NDArray[np.uint8], beside: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
-    """The picture [height, width, 3] for the image encoder: the first exo frame, alone or with an ego frame on its right.
+def context_picture(rules: Conditioning, exo: NDArray[np.uint8], truth: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+    """The picture [height, width, 3] for the image encoder: the first exo frame, alone or beside the first true ego frame.
 
-    beside: decoded noise, or the true first ego frame, as rules.image_context has it. Raises EncodingError where it is missing.
+    Raises EncodingError where the rule takes the truth and there is none, or takes noise: see `noise_picture`.
     """
     if rules.image_context == "exo":
         return exo
-    if beside is None:
-        raise EncodingError(f"image context {rules.image_context!r} takes an ego frame beside the exo frame, and there is none")
-    return np.concatenate([exo, beside], axis=1)
+    if rules.image_context == "exo_beside_noise" or truth is None:
+        raise EncodingError(f"image context {rules.image_context!r} cannot be made of the exo frame alone")
+    return np.concatenate([exo, truth], axis=1)
+
+
+def noise_picture(codec: Any, exo: Tensor, noise: Tensor, *, device: str | torch.device | None = None) -> NDArray[np.uint8]:
+    """The picture of rule "exo_beside_noise": the first frame of a canvas whose ego half is noise, decoded as one picture.
+
+    exo, noise: latents [1, channels, f, h, ...] of the two halves.
+    """
+    return decode_video(codec, torch.cat([exo[:, :, :1], noise[:, :, :1]], dim=-1), device=device)[0]
 
 
 @torch.no_grad()

@@ -19,14 +19,15 @@ def load_pretrained(name: str | Path, *classes: Any) -> tuple[Any, ...]:
     name: a folder with configuration and safetensors, or `owner/model` on the hub: taken from its cache if there is no
     network. Raises WeightsError in one sentence.
     """
-    folder = _folder(name)
+    folder = weights_folder(name)
     try:
         return tuple(a_class.from_pretrained(folder, local_files_only=True) for a_class in classes)
     except (OSError, ValueError, KeyError) as error:
-        raise WeightsError(f"{folder} does not hold the model {name}: {_first_sentence(error)}") from error
+        raise WeightsError(f"{folder} does not hold the model {name}: {first_sentence(error)}") from error
 
 
-def _folder(name: str | Path) -> Path:
+def weights_folder(name: str | Path) -> Path:
+    """The folder itself, or where the hub's cache has the model. Raises WeightsError with the way out."""
     if Path(name).is_dir():
         return Path(name)
     from huggingface_hub import snapshot_download
@@ -36,11 +37,12 @@ def _folder(name: str | Path) -> Path:
     except (OSError, ValueError) as error:
         raise WeightsError(
             f"no weights of {str(name)!r}: it is no folder here, not in the cache of the model hub, and the hub does not give it "
-            f"({_first_sentence(error)}); where there is a network run 'hf download {name} --local-dir DIR', "
+            f"({first_sentence(error)}); where there is a network run 'hf download {name} --local-dir DIR', "
             f"then name the folder DIR"
         ) from error
 
 
-def _first_sentence(error: BaseException) -> str:
+def first_sentence(error: BaseException) -> str:
+    """What an error of a library says, in one sentence without its full stop."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0].split(". ")[0].rstrip(".")
