@@ -63,20 +63,16 @@ def main() -> None:
     for view, video in videos(dataset, "val", arguments.val, "both"):
         frames, to_encode, to_decode = round_trip(codec, video)
         singles = np.concatenate([round_trip(codec, frame[None])[0] for frame in video])
-        for name, part, of in (
-            ("first frames", frames[:1], video[:1]),
-            ("groups", frames[1:], video[1:]),
-            ("singles", singles, video),
-        ):
-            squares.setdefault((view, name), []).append(float(np.mean((part.astype(float) - of) ** 2)))
+        parts = {"first frames": (frames[:1], video[:1]), "groups": (frames[1:], video[1:]), "singles": (singles, video)}
+        for name, (part, truth) in parts.items():
+            squares.setdefault((view, name), []).append(float(np.mean((part.astype(float) - truth) ** 2)))
         encode_s.append(to_encode)
         decode_s.append(to_decode)
     for (view, name), values in sorted(squares.items()):
         pooled, each = 10 * np.log10(255**2 / np.mean(values)), 10 * np.log10(255**2 / np.array(values))
         print(f"{view} {name:12}: {pooled:.2f} dB of the mean square, {each.mean():.2f} dB mean of clips")
-    print(
-        f"a clip of {MINI.frames} frames, median: encode {np.median(encode_s) * 1e3:.1f} ms, decode {np.median(decode_s) * 1e3:.1f} ms"
-    )
+    encode_ms, decode_ms = 1e3 * np.median(encode_s), 1e3 * np.median(decode_s)
+    print(f"a clip of {MINI.frames} frames, median: encode {encode_ms:.1f} ms, decode {decode_ms:.1f} ms")
 
 
 if __name__ == "__main__":
