@@ -11,11 +11,10 @@ same examples at once do not harm each other. A file that was cut short counts a
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
-from torch.utils.data import Dataset
+
+from .files import replace_file
 
 INDEX = "index.jsonl"
 
@@ -49,7 +49,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     key: str
 
 
-class ExampleStore(Dataset[dict[str, Tensor]]):
+class ExampleStore(Sequence[dict[str, Tensor]]):
     """Examples of one folder, in the order asked for.
 
     wanted: name to key of each; None takes all that the index lists. `store[i]` is a dict of float32 and bool tensors.
@@ -68,7 +68,7 @@ class ExampleStore(Dataset[dict[str, Tensor]]):
     def __len__(self) -> int:
         return len(self._entries)
 
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
+    def __getitem__(self, index: int) -> dict[str, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride] - no slices
         entry = self._entries[index]
         path = _path(self.folder, entry.name)
         try:
@@ -169,17 +169,9 @@ def _listed(folder: Path) -> dict[str, str]:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
+        replace_file(path, data)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
         raise ExampleError(f"{path}: cannot be written ({_reason(error)}); free the disk or choose another folder") from error
 
 

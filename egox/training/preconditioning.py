@@ -1,0 +1,54 @@
+"""Fits the preconditioner of the mini size on what a recipe's transformer will be given: its examples under its conditioning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from ..conditioning import condition_channels
+from ..mini import Preconditioner
+from ..recipe import Recipe
+from .batch import canvas_of
+from .order import generator_of
+from .tasks import known_cells
+
+AT_ONCE = 32
+"""Examples of a batch."""
+
+
+def fit_preconditioner(recipe: Recipe, examples: Sequence[Mapping[str, Tensor]]) -> Preconditioner:
+    """The preconditioner of a recipe. The same examples give the same one.
+
+    For inpainting, known cells are drawn once an example, from the recipe's seed, as training draws them anew at every step.
+    """
+    return Preconditioner.fit(_Batches(recipe, examples))
+
+
+class _Batches:
+    """Target, condition and mask channels of the ego columns in batches, as often as they are asked for."""
+
+    def __init__(self, recipe: Recipe, examples: Sequence[Mapping[str, Tensor]]) -> None:
+        assert recipe.training is not None
+        self._rules, self._training, self._examples = recipe.training_conditioning, recipe.training, examples
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        for first in range(0, len(self._examples), AT_ONCE):
+            numbers = range(first, min(first + AT_ONCE, len(self._examples)))
+            parts = [self._inpaint(k) if self._training.task == "inpaint" else self._egox(k) for k in numbers]
+            targets, conditions, masks = (torch.stack(values) for values in zip(*parts))
+            yield targets, conditions, masks
+
+    def _inpaint(self, number: int) -> tuple[Tensor, Tensor, Tensor]:
+        example = self._examples[number]
+        known = known_cells(canvas_of(example), generator_of(self._training.seed, "preconditioner", number))[None]
+        return example["ego"], known * example["ego"], known.expand(4, -1, -1, -1)
+
+    def _egox(self, number: int) -> tuple[Tensor, Tensor, Tensor]:
+        example = self._examples[number]
+        grid = canvas_of(example)
+        exo, prior, valid = (example[name][None] for name in ("exo", "prior", "valid"))
+        channels = grid.split(condition_channels(grid, self._rules, exo=exo, prior=prior, valid=valid))[1][0]
+        folded = valid.shape[1]
+        return example["ego"], channels[folded:], channels[:folded]

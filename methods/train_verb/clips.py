@@ -1,0 +1,111 @@
+"""Clips to learn from: which ones, what identifies them, and their pictures with the prior beside the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from benchmark.canvas import Canvas
+from benchmark.clip import Clip, inputs_for
+from benchmark.datasets.dataset import Dataset
+from benchmark.errors import Undefined
+from benchmark.inputs import Input
+from benchmark.progress import Task
+from benchmark.registry import deciding_options
+from benchmark.splits.manifest import Row
+from benchmark.video import Frames
+from methods.ego_prior import SPEC, Options
+
+if TYPE_CHECKING:
+    from egox.clip import EgoXClip
+    from methods.ego_prior.making import Maker
+
+PRIOR = Options()
+"""How the prior is made that the model learns from; generating with the model makes it in the same way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Plain values from which any process opens the same clips."""
+
+    data: str
+    split: str
+    protocol: str | None
+    limit: int | None
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Views:
+    """Both videos of a clip, [frames, height, width, 3] uint8, and its caption ("" where it has none)."""
+
+    exo: Frames
+    ego: Frames
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class TrainingClips:
+    """The first clips of one split on one canvas."""
+
+    asked: Asked
+    dataset: Dataset
+    canvas: Canvas
+    rows: dict[str, Row]
+
+    @classmethod
+    def open(cls, asked: Asked) -> TrainingClips:
+        """Raises UserError for a wrong name, with the nearest one."""
+        from benchmark.datasets.opening import open_dataset
+        from benchmark.job import manifest_of
+        from benchmark.protocols.protocol import load_protocol
+        from benchmark.splits.selection import select
+
+        dataset = open_dataset(asked.data)
+        canvas = load_protocol(asked.protocol or dataset.default_protocol).canvas
+        rows = select(manifest_of(dataset, asked.split), limit=asked.limit)
+        return cls(asked=asked, dataset=dataset, canvas=canvas, rows={row.clip_id: row for row in rows})
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.rows)
+
+    def identity(self, name: str, *, prior: bool) -> dict[str, Any]:
+        """All that decides a clip's pictures and cameras, and with `prior` how its prior is made. Nothing is decoded for it."""
+        digests = self.dataset.digests(self.rows[name], self.canvas)
+        parts: dict[str, Any] = {"inputs": digests.inputs, "truth": digests.truth, "canvas": repr(self.canvas)}
+        if prior:
+            parts["prior"] = [SPEC.version, SPEC.source_digest(), deciding_options(PRIOR)]
+        return parts
+
+    def prepare(self, names: Sequence[str], *, workers: int, progress: Task) -> None:
+        """Render what these clips need, where they are rendered at all."""
+        needs = SPEC.needs | SPEC.optional | {Input.TRUTH, Input.CAPTION}
+        self.dataset.prepare([self.rows[name] for name in names], self.canvas, needs=needs, workers=workers, progress=progress)
+
+    def views(self, name: str) -> Views:
+        """Raises Undefined where a video is missing."""
+        clip = self._clip(name)
+        return Views(exo=clip.exo[0].video.read(), ego=_truth(clip), prompt=clip.caption or "")
+
+    def with_prior(self, name: str, maker: Maker) -> tuple[EgoXClip, Frames]:
+        """What the model is given of a clip, and the truth. Raises Undefined, with the reason, where something is missing."""
+        from egox.clip import clip_of_prior
+        from methods.ego_prior.adapter import prior_of
+
+        clip = self._clip(name)
+        prior = prior_of(inputs_for(clip, needs=SPEC.needs, optional=SPEC.optional), maker)
+        return clip_of_prior(prior, prompt=clip.caption or "", fps=clip.fps), _truth(clip)
+
+    def _clip(self, name: str) -> Clip:
+        clip = self.dataset.clip(self.rows[name], self.canvas)
+        reason = clip.undefined_for(frozenset({Input.EXO_VIDEO, Input.TRUTH}))
+        if reason is not None:
+            raise Undefined(reason)
+        return clip
+
+
+def _truth(clip: Clip) -> Frames:
+    if clip.truth is None:
+        raise Undefined(clip.missing.get(Input.TRUTH, "no ego video"))
+    return clip.truth.video.read()
