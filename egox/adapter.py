@@ -151,7 +151,11 @@ def without_adapter(transformer: Any, base: Mapping[str, Tensor]) -> Any:
     with torch.device("meta"):
         bare = type(transformer).from_config(transformer.config)
     bare.load_state_dict({**state, **base}, assign=True)
-    return bare
+    for name, buffer in transformer.named_buffers():
+        if name not in state:  # tables of positions, which no state holds
+            owner, _, leaf = name.rpartition(".")
+            bare.get_submodule(owner).register_buffer(leaf, buffer, persistent=False)
+    return bare.eval()
 
 
 def _prepare(transformer: Any, lora: Lora, *, seed: int) -> None:

@@ -25,7 +25,7 @@ from torch import Tensor
 from .adapter import ADAPTER, also_state, load_adapter, save_adapter, without_adapter
 from .attention import guidance_of, install_guidance, remove_guidance
 from .canvas import Grid, JointCanvas
-from .checkpoints import PRECONDITIONER, adapter_of, folder_of, load_component, load_preconditioner, short_name
+from .checkpoints import MINI, PRECONDITIONER, adapter_of, folder_of, load_component, load_preconditioner, short_name
 from .clip import ClipError, EgoXClip
 from .encoding import (
     EncodedClip,
@@ -41,6 +41,7 @@ from .encoding import (
 from .geometry import TokenGeometry, token_geometry
 from .recipe import Recipe, load_recipe
 from .sampling import Callback, Sampling, SamplingError, check_channels, check_places, shifted
+from .threads import one_thread
 
 if TYPE_CHECKING:
     from .attention import GuidedAttention
@@ -121,12 +122,12 @@ class EgoXPipeline(WanImageToVideoPipeline):
         cls,
         checkpoint: str | Path | None = None,
         *,
-        recipe: Recipe | str | Path,
+        recipe: Recipe | str | Path | None = None,
         lora: str | Path | None = None,
         backend: Literal["sdpa", "flex"] = "sdpa",
         with_text: bool = True,
     ) -> EgoXPipeline:
-        """The pipeline of a recipe.
+        """The pipeline of a recipe; None is "mini/egox" for the checkpoint "mini", and "paper" for all others.
 
         checkpoint: "mini", a folder in diffusers' layout, or a name on the hub; None takes the recipe's.
         lora: the adapter's file, folder or name on the hub; None takes the checkpoint's lora/<last part of the recipe's name>.
@@ -134,6 +135,8 @@ class EgoXPipeline(WanImageToVideoPipeline):
         The transformer and the text encoder are in the recipe's precision, codec and image encoder in float32.
         Raises MissingWeights or WeightsError where weights are not there or broken, AdapterError where the LoRA does not fit.
         """
+        if recipe is None:
+            recipe = "mini/egox" if checkpoint == MINI else "paper"
         recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
         folder = folder_of(recipe.model.checkpoint if checkpoint is None else checkpoint)
         adapter = adapter_of(recipe, folder, lora)
@@ -182,11 +185,13 @@ class EgoXPipeline(WanImageToVideoPipeline):
         finally:
             self.transformer, self.preconditioner = adapted, preconditioner
 
+    @one_thread()
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         clip: EgoXClip,
         *,
-        generator: torch.Generator,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
         prompt_embeds: Tensor | None = None,
@@ -197,34 +202,34 @@ class EgoXPipeline(WanImageToVideoPipeline):
     ) -> EgoXOutput:
         """The ego video of a clip.
 
-        generator: on the CPU, so that a seed means the same noise on every device; all randomness comes from it.
+        seed, or a generator on the CPU: all randomness comes from it, and it means the same noise on every device.
         num_inference_steps, guidance_scale: None takes the recipe's.
         prompt_embeds, negative_prompt_embeds: [length, width], instead of the clip's prompt and the recipe's negative prompt.
         callback_on_step_end: as in the stock pipeline; it sees the whole canvas, and changes of the exo columns are undone.
         Raises CanvasError for sizes that do not fit the model, ClipError for a clip without depth where guidance needs it,
         SamplingError for everything else, such as latents that are not finite after a step.
         """
+        if generator is None and seed is not None:
+            generator = torch.Generator().manual_seed(seed)
+        elif generator is None or seed is not None:
+            raise SamplingError("give a seed, or a generator in its place: all randomness comes from it")
         self._check_call(generator, allow_step_cache)
-        rules, sampling = self.recipe.conditioning, self.recipe.sampling
-        scale = sampling.guidance_scale if guidance_scale is None else guidance_scale
         canvas = JointCanvas.of(
             frames=len(clip), exo_size=clip.exo_size, ego_size=clip.ego_size, codec=self.vae, transformer=self.transformer
         )
         check_places(self.transformer, canvas.tokens)
         geometry = self._geometry(clip, canvas)
         embeds = self.embed_text(clip.prompt) if prompt_embeds is None else prompt_embeds
-        if negative_prompt_embeds is None and scale > 1:
-            negative_prompt_embeds = self.embed_text(sampling.negative_prompt)
         device = get_module_execution_device(self.vae)
         latents = self.sample(
-            encode_clip(self.vae, clip, canvas, rules, generator=generator, device=device),
+            encode_clip(self.vae, clip, canvas, self.recipe.conditioning, generator=generator, device=device),
             geometry=geometry,
             generator=generator,
             prompt_embeds=embeds,
             negative_prompt_embeds=negative_prompt_embeds,
             context_frame=clip.exo[0],
             num_inference_steps=num_inference_steps,
-            guidance_scale=scale,
+            guidance_scale=guidance_scale,
             callback_on_step_end=callback_on_step_end,
             callback_on_step_end_tensor_inputs=callback_on_step_end_tensor_inputs,
             allow_step_cache=allow_step_cache,
@@ -262,7 +267,7 @@ class EgoXPipeline(WanImageToVideoPipeline):
         if steps < 1:
             raise SamplingError(f"{steps} steps: sampling takes at least one")
         if scale > 1 and negative_prompt_embeds is None:
-            raise SamplingError(f"guidance scale {scale:g} takes negative_prompt_embeds; a scale of 1 does without")
+            negative_prompt_embeds = self.embed_text(sampling.negative_prompt)
         canvas = encoded.canvas(self.vae, self.transformer)
         check_places(self.transformer, canvas.tokens)
         grid, pixels = canvas.latents, canvas.pixels

@@ -1,0 +1,117 @@
+"""Recipes: what is shipped, how one extends another, and what is said of one that does not fit."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from egox.conditioning import Conditioning, Guidance
+from egox.recipe import RecipeError, load_recipe, recipe_files, recipe_key, recipe_names
+
+ABLATIONS = {
+    "no-gga": {"guidance": {"on": False}},
+    "no-prior": {"prior": "zero"},
+    "no-clean-latent": {"exo": "noised"},
+}
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_shipped_recipe_loads_and_says_what_it_is(name):
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert recipe.summary
+    assert recipe.training is not None
+    assert recipe.training.starts_from is None or recipe.training.starts_from in recipe_names()
+
+
+def test_paper_and_mini_are_shipped_with_the_ablations_of_table_2():
+    assert {"paper", "released", "mini/egox", "mini/base-frames", "mini/base-clips"} <= set(recipe_names())
+    assert {f"{room}/{name}" for room in ("egox", "mini") for name in ABLATIONS} <= set(recipe_names())
+
+
+@pytest.mark.parametrize("base", ["paper", "mini/egox"])
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_an_ablation_changes_one_thing_in_sampling_and_in_training(base, name):
+    whole = load_recipe(base)
+    ablated = load_recipe(f"{'egox' if base == 'paper' else 'mini'}/{name}")
+    changed = _flat(ablated, whole)
+    key = next(iter(ABLATIONS[name]))
+    leaf = "guidance.on" if key == "guidance" else key
+    assert changed == {f"conditioning.{leaf}", f"training_conditioning.{leaf}"}
+
+
+def test_training_conditions_like_sampling_unless_the_recipe_says_otherwise():
+    assert load_recipe("paper").training_conditioning == load_recipe("paper").conditioning
+    released = load_recipe("released")
+    assert released.training_conditioning.guidance == Guidance(
+        form="positive_gain", gain=1.0, rays="released_training", points="released"
+    )
+    assert released.training_conditioning.posterior == released.conditioning.posterior == "sample"
+
+
+def test_a_file_of_ones_own_extends_a_shipped_one(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('extends = "paper"\nsummary = "mine"\n[conditioning]\nexo_mask = "first_frame"\n[sampling]\nsteps = 7\n')
+    mine, paper = load_recipe(path), load_recipe("paper")
+    assert (mine.summary, mine.sampling.steps, mine.sampling.shift) == ("mine", 7, paper.sampling.shift)
+    assert mine.conditioning == Conditioning(exo_mask="first_frame")
+    assert mine.training_conditioning == mine.conditioning
+    assert mine.model == paper.model
+    assert [file.name for file in recipe_files(path)] == ["mine.toml", "paper.toml"]
+
+
+def test_the_key_follows_values_not_words(tmp_path):
+    paper = load_recipe("paper")
+    assert recipe_key(msgspec.structs.replace(paper, name="x", summary="y", source="z")) == recipe_key(paper)
+    keys = {recipe_key(load_recipe(name)) for name in recipe_names()}
+    assert len(keys) == len(recipe_names())
+
+
+def test_a_wrong_name_gets_a_suggestion():
+    with pytest.raises(RecipeError, match="no recipe 'mini/egx'; did you mean 'mini/egox'"):
+        load_recipe("mini/egx")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("summary = ", "mine.toml: "),
+        ('extends = "paper"\n[sampling]\nstepps = 3\n', r"unknown field `stepps` - at `\$.sampling`"),
+        ('extends = "paper"\n[sampling]\nsteps = "many"\n', r"Expected `int`, got `str` - at `\$.sampling.steps`"),
+        ('extends = "paper"\n[conditioning]\nexo = "murky"\n', r"'murky' - at `\$.conditioning.exo`"),
+        ('extends = "paper"\n[conditioning.guidance]\nstrength = 0\n', "guidance strength is 0"),
+        ('summary = "no model"\n', "missing required field `model`"),
+        ('extends = "papr"\n', "did you mean 'paper'"),
+    ],
+)
+def test_what_does_not_fit_is_named_with_its_field(tmp_path, text, said):
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=said):
+        load_recipe(path)
+
+
+def test_a_recipe_that_extends_itself_is_refused(tmp_path):
+    a, b = tmp_path / "a.toml", tmp_path / "b.toml"
+    a.write_text(f'extends = "{b}"\n')
+    b.write_text(f'extends = "{a}"\n')
+    with pytest.raises(RecipeError, match="extends itself"):
+        load_recipe(a)
+    with pytest.raises(RecipeError, match="extends itself"):
+        recipe_files(a)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(RecipeError, match=r"nowhere\.toml"):
+        load_recipe(tmp_path / "nowhere.toml")
+
+
+def _flat(one: object, other: object) -> set[str]:
+    """Dotted names of the values that differ, words aside."""
+
+    def walk(a: object, b: object, at: str) -> set[str]:
+        if isinstance(a, dict) and isinstance(b, dict):
+            return set().union(*(walk(a.get(key), b.get(key), f"{at}.{key}" if at else key) for key in a | b))
+        return set() if a == b else {at}
+
+    return walk(msgspec.to_builtins(one), msgspec.to_builtins(other), "") - {"name", "summary", "source"}
