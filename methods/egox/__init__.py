@@ -44,6 +44,10 @@ class Options:
         for name in ("steps", "guidance_scale", "strength"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected more than 0, or 0 for the recipe's own")
+        if self.recipe:
+            from egox.recipe import load_recipe
+
+            load_recipe(self.recipe)
 
     def recipe_at(self, side: int) -> str:
         """The recipe's name for ego pictures of side x side pixels. Raises ValueError where none is for that size."""
@@ -134,7 +138,7 @@ def _spec(options: type[Options], summary: str, **more: Any) -> MethodSpec:
 SOURCES = (
     *(f"egox.{name}" for name in (
         "adapter", "attention", "canvas", "checkpoints", "clip", "conditioning", "encoding", "geometry", "mini", "pipeline",
-        "pretrained", "recipe", "released_geometry",
+        "pretrained", "recipe", "released_geometry", "sampling", "threads",
     )),
     "methods.ego_prior",
     *EGO_PRIOR.sources,

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import msgspec
-import torch
 
 from benchmark.clip import ClipInputs
-from benchmark.errors import UserError
+from benchmark.errors import LoadError, UserError
 from benchmark.video import Frames
 from egox.clip import clip_of_prior
 from egox.pipeline import EgoXPipeline
 from egox.pretrained import WeightsError
 from egox.recipe import Recipe, load_recipe
+from egox.threads import one_thread
 from methods.ego_prior import Options as PriorOptions
 from methods.ego_prior.adapter import prior_of
 from methods.ego_prior.making import Maker
@@ -33,14 +32,14 @@ class EgoX:
         self._pipelines: dict[str, EgoXPipeline] = {}
 
     def generate(self, inputs: ClipInputs, *, seed: int) -> Frames:
-        """Raises Undefined for a clip without depth or cameras, UserError where weights are missing or sizes do not fit."""
-        with _one_thread():
+        """Raises Undefined for a clip without depth or cameras, UserError where sizes do not fit, LoadError without weights."""
+        with one_thread():
+            pipeline = self._pipeline(inputs.size[0])
             prior = prior_of(inputs, self._maker)
             try:
-                pipeline = self._pipeline(inputs.size[0])
                 clip = clip_of_prior(prior, prompt=inputs.caption or "", fps=inputs.fps)
-                return pipeline(clip, generator=torch.Generator("cpu").manual_seed(seed)).frames
-            except (ValueError, WeightsError) as error:
+                return pipeline(clip, seed=seed).frames
+            except ValueError as error:
                 raise UserError(str(error)) from error
 
     def close(self) -> None:
@@ -48,18 +47,26 @@ class EgoX:
         self._pipelines.clear()
 
     def _pipeline(self, side: int) -> EgoXPipeline:
-        options = self.options
-        name = options.recipe_at(side)
+        """Raises LoadError, which ends the run, where the weights are missing or do not fit: no clip would go better."""
+        try:
+            name = self.options.recipe_at(side)
+        except ValueError as error:
+            raise UserError(str(error)) from None
         if name not in self._pipelines:
-            recipe = _changed(load_recipe(name), options)
-            pipeline = EgoXPipeline.from_pretrained(
-                options.checkpoint or recipe.model.checkpoint,
-                recipe=recipe,
-                lora=Path(options.lora) if options.lora else None,
-                backend=options.backend,
-            )
-            self._pipelines[name] = pipeline.to(options.device)
+            try:
+                self._pipelines[name] = _loaded(load_recipe(name), self.options)
+            except (ValueError, WeightsError) as error:
+                raise LoadError(str(error)) from error
         return self._pipelines[name]
+
+
+def _loaded(recipe: Recipe, options: Options) -> EgoXPipeline:
+    with _quiet():
+        pipeline = EgoXPipeline.from_pretrained(
+            options.checkpoint or None, recipe=_changed(recipe, options), lora=options.lora or None, backend=options.backend
+        )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline.to(options.device)
 
 
 def _changed(recipe: Recipe, options: Options) -> Recipe:
@@ -79,11 +86,14 @@ def _changed(recipe: Recipe, options: Options) -> Recipe:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums of many terms depend on how many threads share them: with one, a video does not depend on the machine's cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _quiet() -> Iterator[None]:
+    """Without the bars of loading: the runner shows how far a run is."""
+    from transformers.utils import logging
+
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        if bars:
+            logging.enable_progress_bar()
