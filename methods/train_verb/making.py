@@ -12,12 +12,14 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+import transformers
 
 from benchmark.errors import StorageError, Undefined, UserError
 from benchmark.progress import progress, say
 from benchmark.store import content_key
 from benchmark.worker_pool import in_processes
 from egox.recipe import Recipe
+from egox.threads import one_thread
 from egox.training.encoding_clips import VERSION, ClipEncoder, ExampleKind
 from egox.training.examples import (
     ExampleError,
@@ -185,15 +187,12 @@ def _spread(
         )
         yield from results
         return
-    maker, threads = ExampleMaker(work, clips), torch.get_num_threads()
+    maker = ExampleMaker(work, clips)
     # the prior's many small operations wait for each other: on a busy machine two threads were measured to take 28 times as long
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         for clip in portion:
             budget.check()
             yield clip, _reason(maker, clip, wanted[clip])
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _reason(maker: ExampleMaker, clip: str, keys: Mapping[str, str]) -> Exception | None:
@@ -215,6 +214,7 @@ _maker: ExampleMaker | None = None
 
 def _start(work: Work) -> None:
     global _maker
+    transformers.logging.disable_progress_bar()
     torch.set_num_threads(1)
     _maker = ExampleMaker(work)
 

@@ -12,7 +12,7 @@ import hashlib
 import os
 import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 import torch
+import transformers
 
 from benchmark.errors import StorageError, UserError
 from benchmark.files import reason_of
@@ -69,6 +70,7 @@ class Stage:
 
     def __init__(self, recipe: Recipe, setup: Setup) -> None:
         assert recipe.training is not None
+        transformers.logging.disable_progress_bar()  # one bar a file of weights, among ours
         self.setup = setup
         self.shortened = setup.steps is not None and setup.steps < recipe.training.steps
         if setup.steps is not None:
@@ -281,7 +283,7 @@ class Stage:
             device=_device_words(self.setup.device),
             loss=result.loss,
             validation={f"{level:g}": loss for level, loss in (result.validation or {}).items()},
-            command=shlex.join(["egox-bench", *self.setup.arguments]),
+            command=_command_words(self.setup.arguments),
             libraries=library_versions(),
         )
 
@@ -303,7 +305,12 @@ def _key(recipe: Recipe) -> str:
     return hashlib.sha256(recipe_key(recipe)).hexdigest()[:16]
 
 
+def _command_words(arguments: Sequence[str]) -> str:
+    """The call as one would type it. Where things lie on this machine is nobody's business: of paths the last name stays."""
+    return shlex.join(["egox-bench", *(Path(word).name if Path(word).is_absolute() else word for word in arguments)])
+
+
 def _device_words(device: str) -> str:
-    """ "NVIDIA H200", or "CPU, 2 threads"; how many of them, where there are several."""
-    words = torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    """ "NVIDIA H200", or "CPU, 2 thread(s)"; how many of them, where there are several."""
+    words = torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} thread(s)"
     return words if PROCESSES == 1 else f"{PROCESSES} x {words}"

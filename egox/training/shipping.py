@@ -1,0 +1,184 @@
+"""Puts finished trainings together to the checkpoint that is shipped: `python -m egox.training.shipping OUT --into FOLDER`.
+
+    FOLDER/   model_index.json  transformer/ vae/ text_encoder/ tokenizer/ scheduler/   the base
+              lora/<name>/   pytorch_lora_weights.safetensors  also.safetensors  preconditioner/   one a recipe
+              README.md      what it was trained on, for how long, how well
+
+Trained weights are rounded to bfloat16; codec and text encoder stay as they are, for examples depend on their last bit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from ..adapter import ALSO, WEIGHTS
+from ..checkpoints import INDEX, PRECONDITIONER
+from .report import REPORT, Report, read_report
+
+MOST_BYTES, MOST_BYTES_OF_A_FILE = 20_000_000, 15_000_000
+
+README = "README.md"
+
+
+class ShippingError(ValueError):
+    """Trainings that cannot be shipped together; the message says which and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A finished training: its model's folder and its report."""
+
+    model: Path
+    report: Report
+
+    @property
+    def name(self) -> str:
+        """The last part of the recipe's name."""
+        return Path(self.report.recipe).name
+
+    @property
+    def is_adapter(self) -> bool:
+        return (self.model / WEIGHTS).is_file()
+
+
+def finished_in(out: Path) -> tuple[Trained, ...]:
+    """All finished trainings below a folder of the train verb, by recipe. Raises ShippingError where there is none."""
+    found = [(path.parent, read_report(path)) for path in sorted(out.rglob(f"model/{REPORT}"))]
+    trained = tuple(Trained(model=model, report=report) for model, report in found if report is not None)
+    if not trained:
+        raise ShippingError(f"{out}: no finished training; they leave model/{REPORT}")
+    return trained
+
+
+def ship(out: Path, into: Path, *, mark: str = "") -> tuple[Trained, ...]:
+    """Write the checkpoint of all adapters below `out` and the base that they share; what was in `into` is replaced.
+
+    mark: words on top of the model card. Returns what was put in, the trainings that led to the base first.
+    Raises ShippingError where adapters do not share one base, or the result is too large; `into` is as it was then.
+    """
+    trained = finished_in(out)
+    adapters = [one for one in trained if one.is_adapter]
+    bases = {one.report.recipe: one for one in trained if not one.is_adapter}
+    wanted = sorted({one.report.started_from for one in adapters})
+    if len(wanted) != 1 or wanted[0] not in bases:
+        there = ", ".join(bases) or "none"
+        raise ShippingError(f"{out}: the adapters start from {', '.join(wanted) or 'nothing'}; expected one base among {there}")
+    way = [bases[wanted[0]]]
+    while way[0].report.started_from in bases:
+        way.insert(0, bases[way[0].report.started_from])
+    aside = into.with_name(f".{into.name}.{os.getpid()}.part")
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        _base(way[-1].model, aside)
+        for one in adapters:
+            _adapter(one.model, aside / "lora" / one.name)
+        (aside / README).write_text(card((*way, *adapters), mark=mark), encoding="utf-8")
+        _check_sizes(aside)
+        if into.exists():
+            shutil.rmtree(into)
+        aside.rename(into)
+    except OSError as error:
+        raise ShippingError(f"{into}: cannot be written ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return (*way, *adapters)
+
+
+def card(trained: Sequence[Trained], *, mark: str) -> str:
+    """The model card, from the reports."""
+    first = trained[0].report
+    lines = ["# Mini EgoX", ""]
+    lines += [f"**{mark}**", ""] if mark else []
+    shortened = [one.report.recipe for one in trained if one.report.shortened]
+    if shortened:
+        lines += [f"**Cut short, to try the path out: {', '.join(shortened)}.**", ""]
+    lines += [
+        f"Trained on `{first.train.data}`, split `{first.train.split}` ({first.train.clips} clips on the canvas"
+        f" `{first.train.canvas}`); validated on `{first.val.split}` ({first.val.clips} clips). The code is"
+        " Apache-2.0, and so are the weights. What each recipe is: `egox/recipes`.",
+        "",
+        "| recipe | starts from | steps | samples | seconds | device | loss | validation at t = .1 .3 .5 .7 .9 .98 |",
+        "| --- | --- | ---: | ---: | ---: | --- | ---: | --- |",
+    ]
+    lines += [_row(one.report) for one in trained]
+    commands = dict.fromkeys(one.report.command for one in trained)
+    libraries = ", ".join(f"{name} {version}" for name, version in first.libraries.items())
+    lines += ["", "Losses of different recipes do not compare: they are of different tasks and preconditioners.", ""]
+    lines += ["The calls that finished the trainings:", "", *(f"    {command}" for command in commands), ""]
+    lines += [f"Made with {libraries}.", ""]
+    return "\n".join(lines)
+
+
+def _row(report: Report) -> str:
+    loss = "" if report.loss is None else f"{report.loss:.4f}"
+    levels = " ".join(f"{value:.3f}" for value in report.validation.values())
+    return (
+        f"| {report.recipe} | {report.started_from} | {report.steps} | {report.samples} | {report.seconds:.0f} |"
+        f" {report.device} | {loss} | {levels} |"
+    )
+
+
+def _base(model: Path, into: Path) -> None:
+    into.mkdir(parents=True)
+    shutil.copyfile(model / INDEX, into / INDEX)
+    for path in sorted(model.iterdir()):
+        if path.is_dir() and path.name not in (PRECONDITIONER, "lora"):
+            shutil.copytree(path, into / path.name)
+    for path in (into / "transformer").glob("*.safetensors"):
+        _round(path, path)
+
+
+def _adapter(model: Path, into: Path) -> None:
+    into.mkdir(parents=True)
+    for name in (WEIGHTS, ALSO):
+        if (model / name).is_file():
+            _round(model / name, into / name)
+    if (model / PRECONDITIONER).is_dir():
+        shutil.copytree(model / PRECONDITIONER, into / PRECONDITIONER, ignore=shutil.ignore_patterns("*.txt"))
+
+
+def _round(source: Path, target: Path) -> None:
+    """To bfloat16; the metadata stays."""
+    with safe_open(source, framework="pt") as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+    save_file({name: tensor.to(torch.bfloat16) for name, tensor in tensors.items()}, target, metadata=metadata)
+    target.chmod(0o644)  # safetensors lets nobody else read it
+
+
+def _check_sizes(folder: Path) -> None:
+    sizes = {path: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+    largest = max(sizes, key=lambda path: sizes[path])
+    if sizes[largest] > MOST_BYTES_OF_A_FILE or sum(sizes.values()) > MOST_BYTES:
+        raise ShippingError(
+            f"the checkpoint has {sum(sizes.values()) / 1e6:.1f} MB, its largest file {largest.relative_to(folder)}"
+            f" {sizes[largest] / 1e6:.1f}; {MOST_BYTES / 1e6:.0f} and {MOST_BYTES_OF_A_FILE / 1e6:.0f} are the most"
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m egox.training.shipping", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("out", type=Path, help="folder of 'egox-bench train'")
+    parser.add_argument("--into", type=Path, default=Path("egox/weights/mini"), help="folder of the checkpoint")
+    parser.add_argument("--mark", default="", help="words on top of the model card")
+    asked = parser.parse_args(arguments)
+    try:
+        shipped = ship(asked.out, asked.into, mark=asked.mark)
+    except ShippingError as error:
+        raise SystemExit(f"shipping: {error}") from None
+    size = sum(path.stat().st_size for path in asked.into.rglob("*") if path.is_file())
+    print(f"{asked.into}: {', '.join(one.report.recipe for one in shipped)}; {size / 1e6:.1f} MB", file=sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
