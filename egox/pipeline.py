@@ -22,7 +22,7 @@ from diffusers.utils.torch_utils import get_module_execution_device
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .adapter import ADAPTER, also_state, load_adapter, save_adapter, without_adapter
+from .adapter import ADAPTER, also_state, check_scale, load_adapter, save_adapter, without_adapter
 from .attention import guidance_of, install_guidance, remove_guidance
 from .canvas import Grid, JointCanvas
 from .checkpoints import MINI, PRECONDITIONER, adapter_of, folder_of, load_component, load_preconditioner, short_name
@@ -140,6 +140,8 @@ class EgoXPipeline(WanImageToVideoPipeline):
         recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
         folder = folder_of(recipe.model.checkpoint if checkpoint is None else checkpoint)
         adapter = adapter_of(recipe, folder, lora)
+        if adapter is not None and recipe.model.lora is not None:
+            check_scale(adapter, recipe.model.lora)
         dtype = torch.bfloat16 if recipe.model.precision == "bf16" else torch.float32
         dtypes = {"transformer": dtype, "text_encoder": dtype, "vae": torch.float32, "image_encoder": torch.float32}
         text = ("tokenizer", "text_encoder") if with_text else ()
@@ -150,7 +152,7 @@ class EgoXPipeline(WanImageToVideoPipeline):
             backend=backend,
             preconditioner=load_preconditioner(adapter if adapter is not None and adapter.is_dir() else None, folder),
         )
-        if adapter is not None and recipe.model.lora is not None:
+        if adapter is not None:
             pipeline.put_on(adapter)
         return pipeline
 
