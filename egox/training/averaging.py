@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
-from torch.distributed.tensor import DTensor
+
+from .sharding import local
 
 EVERY = 4
 """Steps between two averagings: the average over hundreds of steps does not see the difference, the step does."""
@@ -51,8 +52,3 @@ class Average:
     def _write(self, values: Mapping[str, Tensor]) -> None:
         for name, parameter in self._parameters.items():
             local(parameter.data).copy_(local(values[name]))
-
-
-def local(value: Tensor) -> Tensor:
-    """This process's part of a sharded tensor; any other as it is."""
-    return value.to_local() if isinstance(value, DTensor) else value

@@ -14,11 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
-
 from ..recipe import Recipe, recipe_key
-from .state import TrainingError, flush, whole
+from .state import TrainingError, flush
 
 MODEL = "model"
 ABOUT = "training.json"
@@ -51,11 +48,3 @@ def kept(folder: Path) -> dict[str, Any] | None:
     """What training.json says of a finished training; None where it is not finished."""
     path = folder / MODEL / ABOUT
     return json.loads(path.read_text()) if path.exists() else None
-
-
-def gather(transformer: nn.Module, parameters: Mapping[str, Tensor]) -> None:
-    """Put sharded weights together in place, so that they can be written as usual; all processes must call it."""
-    for name, value in parameters.items():
-        if isinstance(value, DTensor):
-            owner, _, leaf = name.rpartition(".")
-            transformer.get_submodule(owner)._parameters[leaf] = nn.Parameter(whole(value), requires_grad=False)

@@ -19,15 +19,15 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType, set_seed
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
 
 from ..canvas import Grid
 from ..recipe import Recipe, Training
 from .averaging import Average
 from .batch import canvas_of, names_of
 from .curves import Curves, count, line
-from .keeping import MODEL, gather, keep, kept
+from .keeping import MODEL, keep, kept
 from .order import Order, ahead, seed_of
+from .sharding import full, gather
 from .signals import StopSignals
 from .state import Checkpoints, Progress, TrainingError, claim, digest_of, fingerprint, restore, state_tensors
 from .tasks import Task, task_of
@@ -261,20 +261,20 @@ class _Run:
                 self.accelerator.backward(losses.mean() / self.rules.accumulate)
             seen.append((batch, draws, losses.detach()))
         norm = self.accelerator.clip_grad_norm_(list(self.parameters.values()), self.rules.clip_norm)
-        norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
         levels = self.accelerator.gather(torch.cat([draws.levels for _, draws, _ in seen]))
         losses = self.accelerator.gather(torch.cat([losses for _, _, losses in seen]))
         assert isinstance(levels, Tensor)
         assert isinstance(losses, Tensor)
         assert norm is not None
-        self._check(losses, levels, float(norm), seen)
+        norm = float(full(norm))
+        self._check(losses, levels, norm, seen)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.state.step += 1
         self.state.samples += self.samples_a_step
         if self.average is not None:
             self.average.update(self.state.step, last=self.state.step == self.rules.steps)
-        count(self.state.window, losses.cpu(), levels.cpu(), norm=float(norm), rate=rate)
+        count(self.state.window, losses.cpu(), levels.cpu(), norm=norm, rate=rate)
 
     def _check(self, losses: Tensor, levels: Tensor, norm: float, seen: Sequence[tuple[Any, Any, Tensor]]) -> None:
         if torch.isfinite(losses).all() and torch.isfinite(torch.tensor(norm)):

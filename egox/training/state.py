@@ -22,9 +22,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 from ..recipe import Recipe, recipe_key
+from .sharding import spread_like, whole
 
 logger = logging.getLogger(__name__)
 
@@ -140,29 +140,13 @@ def restore(
             state.setdefault(parameter, {})[key] = value
     for name, values in state.items():
         parameter = parameters[name]
-        optimizer.state[parameter] = {key: _like(parameter, value) for key, value in values.items()}
-
-
-def whole(value: Tensor) -> Tensor:
-    """A copy on the CPU, put together where it is sharded."""
-    full = value.full_tensor() if isinstance(value, DTensor) else value
-    return full.detach().to("cpu", copy=True)
+        optimizer.state[parameter] = {key: spread_like(value, parameter) for key, value in values.items()}
 
 
 def _copy(target: Tensor, value: Tensor, name: str) -> None:
     if target.shape != value.shape:
         raise TrainingError(f"{name} is {tuple(value.shape)} in the checkpoint, {tuple(target.shape)} in the model")
-    if isinstance(target, DTensor):
-        value = distribute_tensor(value.to(target.device), target.device_mesh, target.placements)
-    target.copy_(value)
-
-
-def _like(parameter: Tensor, value: Tensor) -> Tensor:
-    """A tensor of the optimizer: where its parameter is, and sharded as that is; its count of steps is a scalar."""
-    moved = value.to(parameter.device)
-    if isinstance(parameter, DTensor) and value.shape == parameter.shape:
-        return distribute_tensor(moved, parameter.device_mesh, parameter.placements)
-    return moved
+    target.copy_(spread_like(value, target))
 
 
 def fingerprint(parameters: Mapping[str, Tensor]) -> str:

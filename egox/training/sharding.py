@@ -1,0 +1,51 @@
+"""Weights that FSDP has spread over processes: seen locally, put together, spread again.
+
+A sharded tensor is known by its methods. Importing its class would take seconds in trainings that shard nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+
+def is_sharded(value: Tensor) -> bool:
+    return hasattr(value, "full_tensor")
+
+
+def local(value: Tensor) -> Tensor:
+    """This process's part of a sharded tensor; any other as it is."""
+    sharded: Any = value
+    return sharded.to_local() if is_sharded(value) else value
+
+
+def full(value: Tensor) -> Tensor:
+    """Put together where it is sharded, which all processes must ask for."""
+    sharded: Any = value
+    return sharded.full_tensor() if is_sharded(value) else value
+
+
+def whole(value: Tensor) -> Tensor:
+    """A copy on the CPU, put together where it is sharded."""
+    return full(value).detach().to("cpu", copy=True)
+
+
+def spread_like(value: Tensor, other: Tensor) -> Tensor:
+    """A whole tensor on the device of another one and, if that is of its shape and sharded, sharded as that is."""
+    moved = value.to(other.device)
+    if not is_sharded(other) or value.shape != other.shape:
+        return moved
+    from torch.distributed.tensor import distribute_tensor
+
+    sharded: Any = other
+    return distribute_tensor(moved, sharded.device_mesh, sharded.placements)
+
+
+def gather(transformer: nn.Module, parameters: Mapping[str, Tensor]) -> None:
+    """Put sharded weights together in place, so that they can be written as usual; all processes must call it."""
+    for name, value in parameters.items():
+        if is_sharded(value):
+            owner, _, leaf = name.rpartition(".")
+            transformer.get_submodule(owner)._parameters[leaf] = nn.Parameter(whole(value), requires_grad=False)

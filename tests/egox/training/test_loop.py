@@ -1,0 +1,243 @@
+"""The loop on a tiny transformer of the real kind: it learns, changes what it may, and stops when it must."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from egox.conditioning import Conditioning
+from egox.recipe import Lora, NoiseLevels
+from egox.training.averaging import Average
+from egox.training.loop import NonFiniteLossError, rate_at, train
+from egox.training.state import TrainingError
+
+from .. import tiny
+from .tiny_training import RESUMED, TEXT_WIDTH, UNGUIDED, Net, examples, recipe
+
+GUIDED = Conditioning(ego_mask="valid")
+LORA = Lora(rank=4, alpha=8, also=("patch_embedding",))
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def transformer(**changes: Any) -> Any:
+    return tiny.transformer(image=False, text_dim=TEXT_WIDTH, **changes)
+
+
+def curve(folder: Path, name: str) -> list[float]:
+    rows = [line.split(",") for line in (folder / "curves.csv").read_text().splitlines()]
+    return [float(row[3]) for row in rows if row[1] == name and row[2] == ""]
+
+
+def test_two_clips_are_learned_by_heart_to_a_third_of_the_loss_in_a_hundred_steps(tmp_path):
+    wide = transformer(num_attention_heads=4, attention_head_dim=24, ffn_dim=128)
+    levels = NoiseLevels(kind="logit_normal", mean=0.8)
+    given = recipe(rules=GUIDED, steps=100, batch_size=4, learning_rate=5e-3, noise=levels)
+    result = train(given, wide, examples(2), examples(2), tmp_path)
+    losses, val = curve(tmp_path, "loss"), curve(tmp_path, "val")
+    assert losses[0] / losses[-1] > 3
+    assert val[0] / val[-1] > 3
+    assert result.loss == pytest.approx(losses[-1])
+    loaded = type(wide).from_pretrained(tmp_path / "model" / "transformer")
+    assert all(torch.equal(value, wide.state_dict()[name]) for name, value in loaded.state_dict().items())
+    assert list((tmp_path / "tensorboard").glob("events*"))
+
+
+def test_a_lora_leaves_the_base_as_it_was_and_keeps_its_rank_alpha_and_recipe(tmp_path):
+    model = transformer()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    given = recipe(rules=GUIDED, lora=LORA, steps=3, gradient_checkpointing=True)
+    result = train(given, model, examples(4), [], tmp_path)
+    after = {name.replace(".base_layer", ""): value for name, value in model.state_dict().items()}
+    changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    assert changed == {"patch_embedding.weight", "patch_embedding.bias"}
+    assert result.model is not None
+    with safe_open(result.model / "pytorch_lora_weights.safetensors", framework="pt") as file:
+        about = file.metadata()
+        down, up = (file.get_tensor(f"transformer.blocks.0.attn1.to_q.lora_{half}.weight") for half in "AB")
+    assert (about["rank"], about["alpha"], about["recipe"], about["steps"]) == ("4", "8", "tests/tiny", "3")
+    assert down.shape[0] == up.shape[1] == 4
+    assert up.any()
+    assert torch.equal(load_file(result.model / "also.safetensors")["patch_embedding.weight"], model.patch_embedding.weight)
+
+
+def test_an_adapter_goes_on_only_over_the_base_that_it_began_with(tmp_path):
+    given = recipe(lora=LORA, steps=3)
+    assert not train(given, transformer(), examples(4), [], tmp_path, minutes=0).finished
+    with pytest.raises(TrainingError, match='another training: base was "'):
+        train(given, transformer(seed=1), examples(4), [], tmp_path)
+    assert train(given, transformer(), examples(4), [], tmp_path).finished
+
+
+def gradients(folder: Path, *, checkpointing: bool, **values: Any) -> dict[str, torch.Tensor]:
+    """First moments of the optimizer after one step: a tenth of the clipped gradients."""
+    given = recipe(steps=1, gradient_checkpointing=checkpointing, betas=(0.9, 0.95), **values)
+    train(given, transformer(), examples(3), [], folder)
+    state = load_file(folder / "checkpoints" / "step-00000001" / "tensors.safetensors")
+    return {name: value for name, value in state.items() if name.startswith("optimizer/exp_avg/")}
+
+
+def test_gradient_checkpointing_under_guidance_gives_the_same_gradients_and_guidance_others(tmp_path):
+    plain = gradients(tmp_path / "plain", checkpointing=False, rules=GUIDED)
+    again = gradients(tmp_path / "again", checkpointing=True, rules=GUIDED)
+    unguided = gradients(
+        tmp_path / "unguided", checkpointing=True, rules=msgspec.structs.replace(GUIDED, guidance=UNGUIDED.guidance)
+    )
+    queries = "optimizer/exp_avg/blocks.1.attn1.to_q.weight"
+    assert plain[queries].any()
+    for name, value in plain.items():
+        torch.testing.assert_close(again[name], value, atol=1e-6, rtol=1e-4)
+    assert not torch.allclose(unguided[queries], plain[queries], rtol=1e-2)
+
+
+def test_the_task_s_changes_to_the_transformer_are_undone(tmp_path):
+    model = transformer()
+    before = {name: type(processor) for name, processor in model.attn_processors.items()}
+    train(recipe(rules=GUIDED, steps=1), model, examples(2), [], tmp_path)
+    assert {name: type(processor) for name, processor in model.attn_processors.items()} == before
+
+
+def test_over_a_bf16_base_an_adapter_is_trained_in_float32(tmp_path):
+    model = transformer().to(torch.bfloat16)
+    result = train(recipe(rules=GUIDED, lora=LORA, steps=2, precision="bf16"), model, examples(2), [], tmp_path)
+    trained = {name: value.dtype for name, value in model.named_parameters() if value.requires_grad}
+    assert set(trained.values()) == {torch.float32}
+    assert model.blocks[0].ffn.net[0].proj.weight.dtype == torch.bfloat16
+    assert result.loss is not None
+    assert 0 < result.loss < 10
+
+
+def test_a_preconditioner_is_on_during_training_and_off_afterwards(tmp_path):
+    from egox.mini import Preconditioner
+
+    clips = examples(6)
+    fitted = Preconditioner.fit([(torch.stack([c["ego"] for c in clips]), torch.stack([c["prior"] for c in clips]),
+                                  torch.stack([c["valid"] for c in clips]))])  # fmt: skip
+    model = transformer()
+    torch.nn.init.zeros_(model.proj_out.weight)
+    torch.nn.init.zeros_(model.proj_out.bias)
+    train(recipe(rules=GUIDED, steps=1), model, clips, clips, tmp_path, preconditioner=fitted)
+    assert curve(tmp_path, "val")[0] < 1.6  # Without it, zeros are predicted: about 2.
+    assert not model._forward_hooks
+
+
+def test_val_and_what_is_kept_are_of_the_averaged_weights(tmp_path):
+    seen: dict[int, torch.Tensor] = {}
+    net = Net(dropout=0)
+    given = recipe(steps=9, ema=0.9, validate_every=4)
+
+    def on_validate(step: int, model: torch.nn.Module) -> None:
+        assert not model.training
+        assert not torch.is_grad_enabled()
+        seen[step] = model.get_parameter("first.weight").clone()
+
+    train(given, net, examples(4), examples(2, seed=1), tmp_path, on_validate=on_validate)
+    assert sorted(seen) == [4, 8, 9]
+    kept = load_file(tmp_path / "model" / "transformer" / "weights.safetensors")["first.weight"]
+    assert torch.equal(kept, seen[9])
+    assert not torch.equal(kept, net.first.weight)
+    assert net.training
+
+
+def test_the_average_is_that_of_every_step_where_weights_change_slowly():
+    weight = torch.zeros(3)
+    average = Average({"w": weight}, decay=0.9)
+    plain = torch.zeros(3)
+    for step in range(1, 41):
+        weight += 0.01
+        average.update(step)
+        plain = plain.lerp(weight, 1 - min(0.9, (1 + step) / (10 + step)))
+    torch.testing.assert_close(average.values["w"], plain, atol=0.02, rtol=0)
+    with average.in_place():
+        assert torch.equal(weight, average.values["w"])
+    torch.testing.assert_close(weight, torch.full((3,), 0.4))
+
+
+@pytest.mark.parametrize("where", ["ego", "prior"])
+def test_a_loss_that_is_not_finite_stops_with_its_example_and_leaves_the_checkpoint(where, tmp_path):
+    clips = examples(7)
+    clips[3][where][0, 0, 0, 0] = float("nan")
+    given = recipe(steps=50, checkpoint_every=1)
+    with pytest.raises(
+        NonFiniteLossError, match=r"step \d+ of tests/tiny: loss not finite for example 3 \(loss nan at level 0\."
+    ) as stopped:
+        train(given, Net(), clips, [], tmp_path)
+    newest = max((tmp_path / "checkpoints").glob("step-*"))
+    assert f"step-{int(str(stopped.value).split()[1]) - 1:08d}" == newest.name
+    assert all(torch.isfinite(value).all() for value in load_file(newest / "tensors.safetensors").values())
+
+
+def test_the_rate_warms_up_and_decays_to_two_percent():
+    rules = recipe(steps=100, warmup_steps=10, schedule="decay").training
+    assert rules is not None
+    rates = [rate_at(step, rules) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[9:50] == [1.0] * 41
+    assert rates[-1] == pytest.approx(0.02)
+    assert rates[74] == pytest.approx(0.52, abs=0.01)
+    constant = msgspec.structs.replace(rules, schedule="constant")
+    assert [rate_at(step, constant) for step in range(9, 100)] == [1.0] * 91
+
+
+def test_accumulated_batches_are_one_large_batch(tmp_path):
+    results = []
+    for name, values in (("whole", {"batch_size": 4}), ("parts", {"batch_size": 2, "accumulate": 2})):
+        results.append(train(recipe(steps=3, **values), Net(dropout=0), examples(5), [], tmp_path / name).loss)
+    assert results[0] == pytest.approx(results[1], abs=1e-5)
+
+
+def test_the_curves_say_everything_by_step_and_level(tmp_path):
+    train(RESUMED, Net(), examples(7), examples(3, seed=1), tmp_path)
+    rows = [line.split(",") for line in (tmp_path / "curves.csv").read_text().splitlines()]
+    assert rows[0] == ["step", "curve", "level", "value"]
+    steps = {name: sorted({int(row[0]) for row in rows[1:] if row[1] == name}) for name in {row[1] for row in rows[1:]}}
+    assert steps.pop("val") == [0, 8, 16, 24]
+    assert set(steps) == {"loss", "loss_at", "gradient_norm", "learning_rate", "samples_per_s"}
+    assert all(at == [10, 20, 24] for at in steps.values())
+    assert {row[2] for row in rows if row[1] == "val"} == {"", "0.1", "0.3", "0.5", "0.7", "0.9", "0.98"}
+    about = json.loads((tmp_path / "model" / "training.json").read_text())
+    assert (about["recipe"], about["steps"]) == ("tests/tiny", 24)
+
+
+def test_only_so_many_checkpoints_are_kept(tmp_path):
+    train(recipe(steps=5, checkpoint_every=1, keep_checkpoints=2), Net(), examples(3), [], tmp_path)
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step-00000004", "step-00000005"]
+
+
+def test_a_full_disk_is_said_and_earlier_checkpoints_stay(tmp_path, monkeypatch):
+    from egox.training import state
+
+    def full(path: Path) -> None:
+        if "00000003" in str(path):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(state, "flush", full)
+    with pytest.raises(TrainingError, match=r"step-00000003: the checkpoint cannot be written \(.*No space left.*free the disk"):
+        train(recipe(steps=5, checkpoint_every=1), Net(), examples(3), [], tmp_path)
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step-00000001", "step-00000002"]
+
+
+@pytest.mark.parametrize(
+    ("given", "clips", "message"),
+    [
+        (msgspec.structs.replace(recipe(), training=None), examples(1), "has no .training.: it is for sampling alone"),
+        (recipe(), [], "has no examples to train on: make them first"),
+        (recipe(ema=1.0), examples(2), "ema is 1.0, expected a decay between 0 and 1"),
+    ],
+)
+def test_what_cannot_be_trained_is_said_at_once(given, clips, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        train(given, Net(), clips, [], tmp_path)
