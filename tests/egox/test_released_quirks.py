@@ -21,7 +21,7 @@ from egox.cameras import UPRIGHT_FROM_RAW, Camera, Fisheye624, KannalaBrandt, Pi
 from egox.cameras.devices import ARIA_DEFAULT_2880, GOPRO_K, default_aria_lens
 from egox.canvas import Grid, JointCanvas
 from egox.conditioning import Conditioning, Guidance, mask_channels
-from egox.encoding import context_picture, encode_picture, encode_text, encode_video
+from egox.encoding import EncodingError, context_picture, encode_picture, encode_text, encode_video, noise_picture
 from egox.geometry import GeometryError, TokenGeometry, token_geometry
 from egox.recipe import load_recipe
 from egox.released_geometry import published_intrinsics
@@ -325,6 +325,7 @@ def codec() -> Any:
         device=torch.device("cpu"),
         config=SimpleNamespace(scale_factor_temporal=4, z_dim=2, latents_mean=[0.0, 0.0], latents_std=[1.0, 1.0]),
         encode=lambda _: SimpleNamespace(latent_dist=Posterior((1, 2, 1, 2, 2))),
+        decode=lambda latents, return_dict: (latents[:, :1].expand(-1, 3, -1, -1, -1),),
     )
 
 
@@ -339,16 +340,26 @@ def test_section_2_9_latents_are_samples_of_the_posterior(rules):
     assert torch.equal(latents(PAPER.conditioning, 0), latents(PAPER.conditioning, 1))
 
 
-EXO, BESIDE = np.full((4, 6, 3), 200, np.uint8), np.full((4, 4, 3), 100, np.uint8)
+EXO, TRUTH = np.full((4, 6, 3), 200, np.uint8), np.full((4, 4, 3), 100, np.uint8)
 
 
-def test_section_2_4_the_image_encoder_sees_an_ego_half():
-    for rules in (RELEASED.conditioning, RELEASED.training_conditioning):
-        picture = context_picture(rules, EXO, BESIDE)
-        assert picture.shape == (4, 10, 3)
-        assert (picture[:, :6] == 200).all()
-        assert (picture[:, 6:] == 100).all()
-    assert (context_picture(PAPER.conditioning, EXO, BESIDE) == EXO).all()
+def test_section_2_4_training_shows_the_image_encoder_the_true_ego_frame():
+    picture = context_picture(RELEASED.training_conditioning, EXO, TRUTH)
+    assert (picture[:, :6] == 200).all()
+    assert (picture[:, 6:] == 100).all()
+    for rules in (PAPER.conditioning, PAPER.training_conditioning):
+        assert (context_picture(rules, EXO, TRUTH) == EXO).all()
+
+
+def test_section_2_4_sampling_shows_the_image_encoder_decoded_noise():
+    with pytest.raises(EncodingError, match="exo_beside_noise"):
+        context_picture(RELEASED.conditioning, EXO, TRUTH)
+    exo, noise = torch.full((1, 2, 3, 4, 6), 0.25), torch.randn(2, 1, 2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    one, other = (noise_picture(codec(), exo, of_seed) for of_seed in noise)
+    assert one.shape == (4, 10, 3)
+    assert (one[:, :6] == other[:, :6]).all()
+    assert (one[:, :6] == round(1.25 * 127.5)).all()
+    assert (one[:, 6:] != other[:, 6:]).mean() > 0.8
 
 
 @pytest.mark.parametrize(
