@@ -89,14 +89,32 @@ def load_component(folder: Path, name: str, *, dtype: Any = None) -> Any:
     return _loaded(found, folder / name, options)
 
 
-def load_preconditioner(*folders: Path | None) -> Any:
-    """The preconditioner of the first folder that has one; None where none has, as at full size."""
-    for folder in folders:
-        if folder is not None and (folder / PRECONDITIONER / "config.json").is_file():
-            from .mini import Preconditioner
+def load_preconditioner(folder: Path) -> Any:
+    """What a training kept in <folder>/preconditioner; None where there is none. Raises WeightsError where it is broken."""
+    home = folder / PRECONDITIONER
+    if not (home / "config.json").is_file():
+        return None
+    from .mini import Preconditioner
 
-            return _loaded(Preconditioner, folder / PRECONDITIONER, {})
-    return None
+    return _loaded(Preconditioner, home, {})
+
+
+def preconditioner_of(recipe: Recipe, folder: Path, adapter: Path | None) -> Any:
+    """The preconditioner that a recipe's weights were trained with; None for a recipe without one.
+
+    folder: of the checkpoint, whose own it is where there is no adapter; an adapter has its own beside it.
+    Raises MissingWeights where it is not there: without it the transformer's output is no velocity.
+    """
+    if recipe.model.preconditioner == "none":
+        return None
+    home = folder if adapter is None else adapter.parent if adapter.is_file() else adapter
+    found = load_preconditioner(home)
+    if found is None:
+        raise MissingWeights(
+            f"recipe {recipe.name} samples through a preconditioner, and there is no {home / PRECONDITIONER}: training leaves it"
+            " beside the weights, and both belong together"
+        )
+    return found
 
 
 def _index(folder: Path) -> dict[str, Any]:

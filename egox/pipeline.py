@@ -25,7 +25,7 @@ from torch import Tensor
 from .adapter import ADAPTER, also_state, check_scale, load_adapter, save_adapter, without_adapter
 from .attention import guidance_of, install_guidance, remove_guidance
 from .canvas import Grid, JointCanvas
-from .checkpoints import MINI, PRECONDITIONER, adapter_of, folder_of, load_component, load_preconditioner, short_name
+from .checkpoints import MINI, PRECONDITIONER, adapter_of, folder_of, load_component, preconditioner_of, short_name
 from .clip import ClipError, EgoXClip
 from .encoding import (
     EncodedClip,
@@ -150,7 +150,7 @@ class EgoXPipeline(WanImageToVideoPipeline):
             **{name: load_component(folder, name, dtype=dtypes.get(name)) for name in names},
             recipe=recipe,
             backend=backend,
-            preconditioner=load_preconditioner(adapter if adapter is not None and adapter.is_dir() else None, folder),
+            preconditioner=preconditioner_of(recipe, folder, adapter),
         )
         if adapter is not None:
             pipeline.put_on(adapter)

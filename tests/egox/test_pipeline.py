@@ -361,7 +361,7 @@ def test_a_preconditioner_is_on_while_sampling_and_off_afterwards(parts, plain):
     random = torch.Generator().manual_seed(0)
     target = torch.randn(6, 16, 3, 4, 4, generator=random)
     condition, valid = target + 0.1, torch.ones(6, 4, 3, 4, 4)
-    with_one = built(parts, preconditioner=Preconditioner.fit([(target, condition, valid)], rank=4))
+    with_one = built(parts, preconditioner=Preconditioner.fit([(target, condition, valid)]))
     assert (run(with_one).latents - plain.latents).abs().max() > 1e-3
     assert not with_one.transformer._forward_hooks
     assert torch.equal(run(with_one).latents, run(with_one).latents)
@@ -443,12 +443,13 @@ def test_a_mini_pipeline_goes_through_a_folder_whole(parts, tmp_path):
     codec = fit_codec(videos)
     random = torch.Generator().manual_seed(0)
     target = torch.randn(6, 16, 3, 4, 4, generator=random)
-    own = Preconditioner.fit([(target, target + 0.1, torch.ones(6, 4, 3, 4, 4))], rank=4)
+    own = Preconditioner.fit([(target, target + 0.1, torch.ones(6, 4, 3, 4, 4))])
     pipeline = built(
         parts, vae=codec, transformer=tiny.transformer(image=False), image_encoder=None, image_processor=None, preconditioner=own
     )
     pipeline.save_pretrained(tmp_path)
-    again = loaded(tmp_path, recipe=PLAIN)
+    fitted = msgspec.structs.replace(PLAIN, model=msgspec.structs.replace(PLAIN.model, preconditioner="fitted"))
+    again = loaded(tmp_path, recipe=fitted)
     assert isinstance(again.vae, FixedBasisCodec)
     assert isinstance(again.preconditioner, Preconditioner)
     np.testing.assert_allclose(run(again).frames.astype(int), run(pipeline).frames.astype(int), atol=2)  # its basis is in fp16
@@ -485,6 +486,12 @@ def test_the_mini_model_is_there_or_says_how_to_train_it(monkeypatch, tmp_path):
     monkeypatch.setattr("egox.checkpoints.resources.files", lambda _package: tmp_path)
     with pytest.raises(MissingWeights, match="the mini weights are not in this installation; train them with 'egox-bench train"):
         folder_of("mini")
+
+
+def test_a_preconditioner_that_is_missing_is_said(folder):
+    model = msgspec.structs.replace(ADAPTED.model, preconditioner="fitted")
+    with pytest.raises(MissingWeights, match=r"samples through a preconditioner, and there is no .*lora/adapted/preconditioner"):
+        loaded(folder, recipe=msgspec.structs.replace(ADAPTED, model=model))
 
 
 def test_a_wrong_rank_names_both(folder):

@@ -14,7 +14,7 @@ def write_checkpoint(folder: Path, *, seed: int = 0, names: tuple[str, ...] = AD
     import torch
 
     from egox.adapter import add_lora, save_adapter
-    from egox.mini import fit_codec, new_mini_components
+    from egox.mini import Preconditioner, fit_codec, new_mini_components
     from egox.recipe import load_recipe
 
     base = load_recipe("mini/egox").model
@@ -26,6 +26,8 @@ def write_checkpoint(folder: Path, *, seed: int = 0, names: tuple[str, ...] = AD
         for parameter in (parts.transformer.proj_out.weight, *(block.scale_shift_table for block in parts.transformer.blocks)):
             parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
     parts.save(folder)
+    random = torch.randn(4, 16, 5, 16, 16, generator=generator)
+    fitted = Preconditioner.fit([(random, random + 0.5, torch.ones(4, 4, 5, 16, 16))])
     for name in names:
         recipe = load_recipe(f"mini/{name}")
         assert recipe.model.lora is not None
@@ -36,4 +38,5 @@ def write_checkpoint(folder: Path, *, seed: int = 0, names: tuple[str, ...] = AD
                 if "lora_B" in key:
                     parameter += 0.05 * torch.randn(parameter.shape, generator=generator)
         save_adapter(folder / "lora" / name, transformer, recipe.model.lora)
+        fitted.save_pretrained(folder / "lora" / name / "preconditioner")
     return folder
