@@ -7,12 +7,12 @@ One number a line: step, curve, level, value. Curves: loss (mean since the line 
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from .files import replace_file
 from .noise import BUCKETS, bucket_of
 
 if TYPE_CHECKING:
@@ -56,12 +56,7 @@ def _cut(path: Path, *, after: int) -> None:
     text = path.read_text() if path.exists() else ""
     whole = text[: text.rfind("\n") + 1].splitlines()[1:]
     kept = [line for line in whole if int(line.split(",")[0]) <= after]
-    aside = path.with_suffix(".part")
-    with aside.open("w") as file:
-        file.write("\n".join([",".join(HEADER), *kept]) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    replace_file(path, ("\n".join([",".join(HEADER), *kept]) + "\n").encode())
 
 
 def count(window: dict[str, list[float]], losses: Tensor, levels: Tensor, *, norm: float, rate: float) -> None:

@@ -59,7 +59,7 @@ class NonFiniteLossError(TrainingError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingResult:
-    """step of steps. model: folder of the trained weights once it is finished. loss: mean of the last lines of the curves.
+    """step of steps. model: folder of the trained weights once it is finished. loss: of the last line of the curves.
 
     validation: mean squared error at each fixed level, of the last time it was measured. stopped_by: "minutes" or "signal" where
     training is to go on later. seconds: of all pieces.
@@ -107,7 +107,11 @@ def train(
     not finite, TaskError and BatchError for examples that do not fit.
     """
     started = time.monotonic()
-    training = _checked(recipe, examples)
+    training = recipe.training
+    if training is None:
+        raise TrainingError(f"recipe {recipe.name} has no [training]: it is for sampling alone")
+    if not len(examples):
+        raise TrainingError(f"recipe {recipe.name} has no examples to train on: make them first")
     accelerator = _accelerator(recipe, mixed_precision)
     if on_validate is not None and accelerator.distributed_type == DistributedType.FSDP:
         raise TrainingError("on_validate needs the whole transformer on one GPU, FSDP spreads it: train without contact sheets")
@@ -361,14 +365,6 @@ def rate_at(step: int, rules: Training) -> float:
         return warm
     half = rules.steps / 2
     return warm * (1.0 if step < half else 1 - 0.98 * (step - half) / max(1.0, rules.steps - 1 - half))
-
-
-def _checked(recipe: Recipe, examples: Sequence[Mapping[str, Tensor]]) -> Training:
-    if recipe.training is None:
-        raise TrainingError(f"recipe {recipe.name} has no [training]: it is for sampling alone")
-    if not len(examples):
-        raise TrainingError(f"recipe {recipe.name} has no examples to train on: make them first")
-    return recipe.training
 
 
 def _accelerator(recipe: Recipe, mixed_precision: str | None) -> Accelerator:

@@ -24,6 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..recipe import Recipe, recipe_key
+from .files import replace_file
 from .sharding import spread_like, whole
 
 logger = logging.getLogger(__name__)
@@ -179,12 +180,10 @@ def claim(folder: Path, recipe: Recipe, *, examples: str, base: str) -> None:
     path = folder / "recipe.json"
     mine = {"examples": examples, "base": base, "recipe": json.loads(recipe_key(recipe))}
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        aside = path.with_suffix(".part")
-        aside.write_text(json.dumps(mine, indent=1, sort_keys=True) + "\n")
-        flush(aside)
-        aside.rename(path)
-        flush(folder)
+        try:
+            replace_file(path, (json.dumps(mine, indent=1, sort_keys=True) + "\n").encode())
+        except OSError as error:
+            raise TrainingError(f"{path}: cannot be written ({error}); free the disk or choose another folder") from error
         return
     try:
         theirs = json.loads(path.read_text())

@@ -143,6 +143,12 @@ class EgoXTask:
         state = grid.join(exo, noised(batch.ego, draws.noise, draws.levels))
         condition = condition_channels(grid, self.rules, exo=exo, prior=prior, valid=valid)
         if self._guided is not None:
+            from ..attention import guidance_of
+
+            if guidance_of(getattr(transformer, "module", transformer)) is not self._guided:
+                raise TaskError(
+                    "guidance was taken off the transformer, or replaced, since training began: put it back after use"
+                )
             assert batch.geometry is not None
             # It stays until the next batch: gradient checkpointing calls the attention again during the backward pass.
             self._guided.set(batch.geometry)

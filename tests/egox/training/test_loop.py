@@ -17,6 +17,7 @@ from egox.recipe import Lora, NoiseLevels
 from egox.training.averaging import Average
 from egox.training.loop import NonFiniteLossError, rate_at, train
 from egox.training.state import TrainingError
+from egox.training.tasks import TaskError
 
 from .. import tiny
 from .tiny_training import RESUMED, TEXT_WIDTH, UNGUIDED, Net, examples, recipe
@@ -166,13 +167,33 @@ def test_the_average_is_that_of_every_step_where_weights_change_slowly():
     torch.testing.assert_close(weight, torch.full((3,), 0.4))
 
 
+class Store(list[Any]):
+    """Examples that know their names and their digest, as those on disk do."""
+
+    digest = "0123456789abcdef"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(f"kitchen-{k}" for k in range(len(self)))
+
+
+def test_guidance_that_was_taken_off_is_missed(tmp_path):
+    from egox.attention import remove_guidance
+
+    with pytest.raises(TaskError, match="guidance was taken off the transformer"):
+        train(
+            recipe(rules=GUIDED, steps=3, validate_every=1), transformer(), examples(2), examples(1), tmp_path,
+            on_validate=lambda step, model: remove_guidance(model),
+        )  # fmt: skip
+
+
 @pytest.mark.parametrize("where", ["ego", "prior"])
 def test_a_loss_that_is_not_finite_stops_with_its_example_and_leaves_the_checkpoint(where, tmp_path):
-    clips = examples(7)
+    clips = Store(examples(7))
     clips[3][where][0, 0, 0, 0] = float("nan")
     given = recipe(steps=50, checkpoint_every=1)
     with pytest.raises(
-        NonFiniteLossError, match=r"step \d+ of tests/tiny: loss not finite for example 3 \(loss nan at level 0\."
+        NonFiniteLossError, match=r"step \d+ of tests/tiny: loss not finite for kitchen-3 \(loss nan at level 0\."
     ) as stopped:
         train(given, Net(), clips, [], tmp_path)
     newest = max((tmp_path / "checkpoints").glob("step-*"))
