@@ -101,6 +101,8 @@ class EgoXPipeline(WanImageToVideoPipeline):
             raise SamplingError("two transformers and a timestep a token are Wan 2.2's; EgoX is built on Wan 2.1")
         recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
         check_channels(vae, transformer)
+        if recipe.model.preconditioner == "fitted" and preconditioner is None:
+            raise SamplingError(f"recipe {recipe.name} samples through a preconditioner: give the one of these weights")
         super().__init__(
             tokenizer=tokenizer,
             text_encoder=text_encoder,

@@ -463,10 +463,15 @@ def test_text_can_be_left_out(folder):
 
 def test_bf16_keeps_what_must_stay_float32(folder):
     half = msgspec.structs.replace(PLAIN, model=msgspec.structs.replace(PLAIN.model, precision="bf16"))
-    transformer = loaded(folder, recipe=half).transformer
+    pipeline = loaded(folder, recipe=half)
+    transformer = pipeline.transformer
     assert transformer.blocks[0].attn1.to_q.weight.dtype == torch.bfloat16
     assert transformer.blocks[0].scale_shift_table.dtype == torch.float32
     assert transformer.condition_embedder.time_embedder.linear_1.weight.dtype == torch.float32
+    made = run(pipeline)
+    assert made.latents.dtype == torch.float32
+    exo = encode_clip(pipeline.vae, tiny.clip(), tiny.CANVAS, PLAIN.conditioning).exo
+    assert all(torch.equal(latents[..., :EXO], exo) for latents in steps_of(pipeline))  # kept in float32 between steps
 
 
 # What is wrong is said
@@ -492,6 +497,12 @@ def test_a_preconditioner_that_is_missing_is_said(folder):
     model = msgspec.structs.replace(ADAPTED.model, preconditioner="fitted")
     with pytest.raises(MissingWeights, match=r"samples through a preconditioner, and there is no .*lora/adapted/preconditioner"):
         loaded(folder, recipe=msgspec.structs.replace(ADAPTED, model=model))
+
+
+def test_a_pipeline_is_not_built_without_the_preconditioner_of_its_recipe(parts):
+    model = msgspec.structs.replace(PLAIN.model, preconditioner="fitted")
+    with pytest.raises(SamplingError, match="samples through a preconditioner"):
+        built(parts, msgspec.structs.replace(PLAIN, model=model))
 
 
 def test_a_wrong_rank_names_both(folder):
