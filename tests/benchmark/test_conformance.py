@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from benchmark.box_room import EGO_SIDE, box_room_clip
 from benchmark.clip import Clip, ClipInputs, Input, Privilege
 from benchmark.conformance import Report, Verdict, check_method, spec_faults
-from benchmark.errors import Undefined
+from benchmark.errors import Undefined, UserError
 from benchmark.registry import Fit, MethodSpec, load_registry
 
 
@@ -93,6 +93,13 @@ class Shy(Good):
         raise Undefined("weights missing, run fetch-weights")
 
 
+class OneCanvas(Good):
+    def generate(self, inputs, *, seed):
+        if inputs.n_frames != 17 or inputs.size != (128, 128):
+            raise UserError(f"{inputs.n_frames} frames: the model takes 17")
+        return super().generate(inputs, seed=seed)
+
+
 class Batched(Good):
     def generate_batch(self, batch: Sequence[ClipInputs], *, seeds: Sequence[int]):
         for inputs, seed in zip(batch, seeds):
@@ -166,6 +173,15 @@ def test_a_good_method_passes_and_says_what_does_not_apply():
     assert report.ok
     skipped = {check.name for check in report.checks if check.verdict is Verdict.SKIP}
     assert skipped == {"light listing", "fit", "optional inputs", "static", "batch", "close"}
+
+
+def test_a_model_of_one_canvas_is_checked_on_it():
+    report = check_method(spec(OneCanvas))
+    assert report.ok
+    found = {check.name: check.detail for check in report.checks}
+    assert found["generate"].startswith("uint8 (17, 128, 128, 3)")
+    assert found["generate"].endswith("; refuses 5 frames: 5 frames: the model takes 17")
+    assert found["another size"] == "refuses 9 frames of 96x96: 9 frames: the model takes 17"
 
 
 @pytest.mark.parametrize(

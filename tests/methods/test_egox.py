@@ -49,7 +49,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_checkpoint(tmp_path_factory.mktemp("weights") / "mini")
 
 
-def inputs(name: str = "room", *, frames: int = 5, **changes) -> ClipInputs:
+def inputs(name: str = "room", *, frames: int = 17, **changes) -> ClipInputs:
     clip = dataclasses.replace(box_room_clip(name, seed=1, frames=frames), **changes)
     return inputs_for(clip, needs=SPEC.needs, optional=SPEC.optional)
 
@@ -151,7 +151,8 @@ def test_it_keeps_the_contract(checkpoint: Path):
     report = check_method(SPEC, settings={"checkpoint": str(checkpoint), "steps": "2"})
     assert [check for check in report.checks if check.verdict == "fail"] == []
     found = {check.name: check.detail for check in report.checks}
-    assert found["generate"].startswith("uint8 (5, 128, 128, 3)")
+    assert found["generate"].startswith("uint8 (17, 128, 128, 3)")
+    assert "refuses 5 frames: the preconditioner was fitted on clips of 5 latent frames" in found["generate"]
     assert found["another size"].startswith("refuses 9 frames of 96x96: no recipe is for ego pictures of 96x96")
     assert found["another seed"].startswith("another output")
 
