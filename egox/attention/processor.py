@@ -76,10 +76,12 @@ class GuidedAttnProcessor(WanAttnProcessor):
         attend: Callable[..., Any] = self._one_frame
         if torch.is_grad_enabled() and self.guided.recomputes:
             attend = functools.partial(checkpoint, attend, use_reentrant=False, preserve_rng_state=False)
-        return torch.stack([attend(queries[:, i], key, value, tables, i) for i in range(queries.shape[1])], dim=1)
+        frames: list[Tensor] = [attend(queries[:, i], key, value, tables, i) for i in range(queries.shape[1])]
+        return torch.stack(frames, dim=1)
 
     def _one_frame(self, queries: Tensor, key: Tensor, value: Tensor, tables: Tables, frame: int) -> Tensor:
         device = queries.device.type
+        cast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
         mask = frame_mask(
             tables.rays[:, frame],
             tables.rays_valid[:, frame],
@@ -87,7 +89,7 @@ class GuidedAttnProcessor(WanAttnProcessor):
             tables.directions_valid[:, frame],
             self.guided.rules,
             tokens=self.guided.tokens,
-            dtype=torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else queries.dtype,
+            dtype=torch.get_autocast_dtype(device) if cast else queries.dtype,
         )
         return dispatch_attention_fn(queries, key, value, attn_mask=mask, backend=self._attention_backend)
 
@@ -110,11 +112,13 @@ def queries_keys_values(
         query, key, value = attn.to_qkv(hidden_states).chunk(3, dim=-1)
     else:
         query, key, value = attn.to_q(hidden_states), attn.to_k(hidden_states), attn.to_v(hidden_states)
-    query, key = attn.norm_q(query), attn.norm_k(key)
-    query, key, value = (part.unflatten(2, (attn.heads, -1)) for part in (query, key, value))
+    # One after the other: the first is let go before the second is made anew.
+    query = attn.norm_q(query).unflatten(2, (attn.heads, -1))
+    key = attn.norm_k(key).unflatten(2, (attn.heads, -1))
     if rotary_emb is not None:
-        query, key = _turned(query, *rotary_emb), _turned(key, *rotary_emb)
-    return query, key, value
+        query = _turned(query, *rotary_emb)
+        key = _turned(key, *rotary_emb)
+    return query, key, value.unflatten(2, (attn.heads, -1))
 
 
 def _turned(vectors: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:

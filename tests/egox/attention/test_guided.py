@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from diffusers.models.transformers.transformer_wan import WanAttnProcessor
 from egox.attention import GuidanceError
 from egox.attention.bias import frame_mask
 from egox.cameras import Camera, rigid
+from egox.canvas import Grid
 from egox.conditioning import Guidance
 from egox.geometry import TokenGeometry, token_geometry
+from tests.live_memory import LiveMemory
 
 from .. import tiny
 from .oracles import CHANNELS, GRID, attention, dense, factored, guide, inputs, places, unit, world
@@ -184,6 +187,33 @@ def test_with_gradient_checkpointing_no_mask_waits_for_the_backward_pass(checkpo
     with torch.autograd.graph.saved_tensors_hooks(lambda saved: sizes.append(tuple(saved.shape[-2:])) or saved, lambda it: it):
         attn(hidden, None, None, places())
     assert len([size for size in sizes if size == mask_size]) == kept
+
+
+@pytest.mark.parametrize("turned", [True, False], ids=["whole", "without the turn by places, which holds the most"])
+def test_at_the_size_of_the_paper_guidance_adds_less_than_64_mb(turned, monkeypatch):
+    """Counted on tensors without content; attention itself is left out, as its kernels hold the same in both."""
+    grid, heads, width = Grid(frames=13, height=28, exo=49, ego=28), 40, 128
+    for module in ("egox.attention.processor", "diffusers.models.transformers.transformer_wan"):
+        monkeypatch.setattr(f"{module}.dispatch_attention_fn", lambda query, *_, **__: torch.empty_like(query))
+
+    def made(_) -> torch.Tensor:
+        return torch.empty(1, grid.cells, heads * width, device="meta", dtype=torch.bfloat16)
+
+    attn = SimpleNamespace(
+        heads=heads, fused_projections=False, is_cross_attention=False, add_k_proj=None, processor=WanAttnProcessor(),
+        to_q=made, to_k=made, to_v=made, norm_q=lambda it: it, norm_k=lambda it: it, to_out=[lambda it: it, lambda it: it],
+    )  # fmt: skip
+    attn.set_processor = lambda processor: setattr(attn, "processor", processor)
+    tables = (torch.empty(1, grid.cells, 1, width, device="meta"),) * 2 if turned else None
+    peaks = []
+    for rules in (None, Guidance()):
+        if rules is not None:
+            guide(attn, world(grid, dtype=torch.float32), rules, grid=grid)
+        with torch.no_grad(), LiveMemory() as live:
+            attn.processor(attn, made(None), None, None, tables)
+        peaks.append(live.peak)
+    assert peaks[0] > 4 * made(None).nbytes
+    assert peaks[1] - peaks[0] < 64e6
 
 
 @pytest.mark.parametrize("rules", RULES, ids=str)
