@@ -85,6 +85,7 @@ def train(
     val_examples: Sequence[Mapping[str, Tensor]],
     folder: Path,
     *,
+    adapter: Path | None = None,
     task: Task | None = None,
     preconditioner: Preconditioner | None = None,
     channel_spread: Tensor | None = None,
@@ -97,6 +98,7 @@ def train(
     """Train to the end of a recipe, or as far as `minutes` reach; the next call with the same folder goes on from there.
 
     transformer: as training starts; changed in place. With a LoRA in the recipe its own weights stay as they are.
+    adapter: folder of a trained adapter of the same shape that the recipe's begins as; None begins with one that changes nothing.
     examples: `examples[i]` is a dict of tensors (`egox.training.batch`); `names` and `digest` of a store are used.
     task, channel_spread, empty_prompt: see `egox.training.tasks`; without a task, that of the recipe.
     mixed_precision: "no" or "bf16"; None takes the recipe's for bf16 weights, else what `accelerate` is configured to.
@@ -118,14 +120,14 @@ def train(
     task = task or task_of(recipe, transformer, examples[0], channel_spread=channel_spread, empty_prompt=empty_prompt)
     # What is trained whole is in the checkpoints; what an adapter stands on is not, and must be the same again.
     base = {} if recipe.model.lora is None else dict(transformer.named_parameters())
-    claims = {"examples": digest_of(examples), "base": fingerprint(base)}
+    claims = {"examples": digest_of(examples), "base": fingerprint({**base, **_tensors_of(adapter)})}
     if accelerator.is_main_process:
         claim(folder, recipe, **claims)
     accelerator.wait_for_everyone()
     claim(folder, recipe, **claims)
     if (about := kept(folder)) is not None:
         return _finished(folder, about)
-    trainable = _trainable(recipe, transformer)
+    trainable = _trainable(recipe, transformer, adapter)
     with contextlib.ExitStack() as undo:
         task.attach(transformer)
         undo.callback(task.detach, transformer)
@@ -373,14 +375,29 @@ def _accelerator(recipe: Recipe, mixed_precision: str | None) -> Accelerator:
     return Accelerator(mixed_precision=mixed_precision or ("bf16" if recipe.model.precision == "bf16" else None))
 
 
-def _trainable(recipe: Recipe, transformer: nn.Module) -> tuple[str, ...]:
+def _tensors_of(adapter: Path | None) -> dict[str, Tensor]:
+    """Every tensor of an adapter's folder, by file and key."""
+    from safetensors.torch import load_file
+
+    files = [] if adapter is None else sorted(adapter.glob("*.safetensors"))
+    return {f"{file.name}/{key}": value for file in files for key, value in load_file(file).items()}
+
+
+def _trainable(recipe: Recipe, transformer: nn.Module, adapter: Path | None) -> tuple[str, ...]:
     """Names of what is trained, float32, all else frozen: a bf16 weight would round most of its steps away."""
     if recipe.model.lora is None:
         transformer.requires_grad_(True).float()
-    else:
+    elif adapter is None:
         from ..adapter import add_lora
 
         add_lora(transformer, recipe.model.lora)
+    else:
+        from ..adapter import AdapterError, load_adapter
+
+        try:
+            load_adapter(transformer, adapter, recipe.model.lora, trainable=True)
+        except AdapterError as error:
+            raise TrainingError(f"recipe {recipe.name} cannot begin with {adapter}: {error}") from None
     trained = {name: value for name, value in transformer.named_parameters() if value.requires_grad}
     if not trained:
         raise TrainingError(f"recipe {recipe.name} trains no weight: the lora's targets name no module of this transformer")

@@ -75,6 +75,24 @@ def test_a_lora_leaves_the_base_as_it_was_and_keeps_its_rank_alpha_and_recipe(tm
     assert torch.equal(load_file(result.model / "also.safetensors")["patch_embedding.weight"], model.patch_embedding.weight)
 
 
+def test_an_adapter_begins_as_another_one_ended(tmp_path):
+    first = recipe(lora=LORA, rules=GUIDED, steps=3)
+    before = train(first, transformer(), examples(4), [], tmp_path / "first").model
+    assert before is not None
+    still = recipe(lora=LORA, rules=GUIDED, steps=1, learning_rate=1e-12, weight_decay=0.0)
+    after = train(still, transformer(), examples(4), [], tmp_path / "second", adapter=before).model
+    assert after is not None
+    for name in ("pytorch_lora_weights.safetensors", "also.safetensors"):
+        kept, begun = load_file(after / name), load_file(before / name)
+        assert all(torch.allclose(kept[key], begun[key], atol=1e-7) for key in begun)
+        assert any(value.abs().max() > 0 for key, value in begun.items() if not key.endswith("lora_A.weight"))
+    with pytest.raises(TrainingError, match="holds another training: base was"):
+        train(still, transformer(), examples(4), [], tmp_path / "second")
+    wide = recipe(lora=Lora(rank=8, alpha=8, also=("patch_embedding",)), rules=GUIDED, steps=1)
+    with pytest.raises(TrainingError, match="cannot begin with .* has rank 4, the recipe rank 8"):
+        train(wide, transformer(), examples(4), [], tmp_path / "third", adapter=before)
+
+
 def test_an_adapter_goes_on_only_over_the_base_that_it_began_with(tmp_path):
     given = recipe(lora=LORA, steps=3)
     assert not train(given, transformer(), examples(4), [], tmp_path, minutes=0).finished
