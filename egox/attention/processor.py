@@ -73,15 +73,14 @@ class GuidedAttnProcessor(WanAttnProcessor):
     def _frame_by_frame(self, queries: Tensor, key: Tensor, value: Tensor, tables: Tables) -> Tensor:
         """[B, f, M, heads, d] to the same: one call a frame, one mask at a time."""
         self._refuse_backends_without_masks()
-        attend: Callable[..., Any] = self._one_frame
+        attend: Callable[..., Tensor] = self._one_frame
         if torch.is_grad_enabled() and self.guided.recomputes:
-            attend = functools.partial(checkpoint, attend, use_reentrant=False, preserve_rng_state=False)
-        frames: list[Tensor] = [attend(queries[:, i], key, value, tables, i) for i in range(queries.shape[1])]
-        return torch.stack(frames, dim=1)
+            attend = functools.partial(_recomputed, attend)
+        return torch.stack([attend(queries[:, i], key, value, tables, i) for i in range(queries.shape[1])], dim=1)
 
     def _one_frame(self, queries: Tensor, key: Tensor, value: Tensor, tables: Tables, frame: int) -> Tensor:
         device = queries.device.type
-        cast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+        cast = device != "meta" and torch.is_autocast_enabled(device)  # meta tensors know no autocast
         mask = frame_mask(
             tables.rays[:, frame],
             tables.rays_valid[:, frame],
@@ -119,6 +118,12 @@ def queries_keys_values(
         query = _turned(query, *rotary_emb)
         key = _turned(key, *rotary_emb)
     return query, key, value.unflatten(2, (attn.heads, -1))
+
+
+def _recomputed(attend: Callable[..., Tensor], *arguments: Any) -> Tensor:
+    """Nothing but arguments is kept for the backward pass."""
+    out: Any = checkpoint(attend, *arguments, use_reentrant=False, preserve_rng_state=False)
+    return out
 
 
 def _turned(vectors: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
