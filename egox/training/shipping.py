@@ -13,7 +13,7 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,26 +63,26 @@ def finished_in(out: Path) -> tuple[Trained, ...]:
 def ship(out: Path, into: Path, *, mark: str = "") -> tuple[Trained, ...]:
     """Write the checkpoint of all adapters below `out` and the base that they share; what was in `into` is replaced.
 
-    mark: words on top of the model card. Returns what was put in, the trainings that led to the base first.
+    An adapter that another one went on from is not put in. mark: words on top of the model card. Returns the trainings that led
+    to what was put in, each after those that it started from.
     Raises ShippingError where adapters do not share one base, or the result is too large; `into` is as it was then.
     """
-    trained = finished_in(out)
-    adapters = [one for one in trained if one.is_adapter]
-    bases = {one.report.recipe: one for one in trained if not one.is_adapter}
-    wanted = sorted({one.report.started_from for one in adapters})
-    if len(wanted) != 1 or wanted[0] not in bases:
-        there = ", ".join(bases) or "none"
+    trained = {one.report.recipe: one for one in finished_in(out)}
+    passed = {one.report.started_from for one in trained.values()}
+    ways = [_way(one, trained) for one in trained.values() if one.is_adapter and one.report.recipe not in passed]
+    wanted = sorted({next((one.report.recipe for one in reversed(way) if not one.is_adapter), "nothing") for way in ways})
+    if len(wanted) != 1 or wanted[0] not in trained:
+        there = ", ".join(name for name, one in trained.items() if not one.is_adapter) or "none"
         raise ShippingError(f"{out}: the adapters start from {', '.join(wanted) or 'nothing'}; expected one base among {there}")
-    way = [bases[wanted[0]]]
-    while way[0].report.started_from in bases:
-        way.insert(0, bases[way[0].report.started_from])
+    adapters = [way[-1] for way in ways]
+    everything = list(dict.fromkeys(one.report.recipe for way in ways for one in way))
     aside = into.with_name(f".{into.name}.{os.getpid()}.part")
     try:
         shutil.rmtree(aside, ignore_errors=True)
-        _base(way[-1].model, aside)
+        _base(trained[wanted[0]].model, aside)
         for one in adapters:
             _adapter(one.model, aside / "lora" / one.name)
-        (aside / README).write_text(card((*way, *adapters), mark=mark), encoding="utf-8")
+        (aside / README).write_text(card([trained[name] for name in everything], mark=mark), encoding="utf-8")
         _check_sizes(aside)
         if into.exists():
             shutil.rmtree(into)
@@ -91,7 +91,15 @@ def ship(out: Path, into: Path, *, mark: str = "") -> tuple[Trained, ...]:
         raise ShippingError(f"{into}: cannot be written ({error.strerror or error})") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    return (*way, *adapters)
+    return tuple(trained[name] for name in everything)
+
+
+def _way(one: Trained, trained: Mapping[str, Trained]) -> list[Trained]:
+    """The trainings that led to this one, first to last."""
+    way = [one]
+    while way[0].report.started_from in trained:
+        way.insert(0, trained[way[0].report.started_from])
+    return way
 
 
 def card(trained: Sequence[Trained], *, mark: str) -> str:

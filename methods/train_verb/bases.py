@@ -20,9 +20,10 @@ from benchmark.progress import progress, say
 from benchmark.registry import train_subset
 from benchmark.store import content_key
 from benchmark.video import Frames
+from egox.adapter import WEIGHTS
 from egox.checkpoints import INDEX, folder_of
 from egox.pretrained import WeightsError
-from egox.recipe import Recipe
+from egox.recipe import Recipe, load_recipe
 
 from .budget import Budget
 from .clips import Asked, TrainingClips
@@ -37,10 +38,11 @@ CODEC_CLIPS = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """folder: a whole checkpoint. words: where it comes from, for reports."""
+    """folder: a whole checkpoint. adapter: folder of a trained adapter on it to begin with, or None. words: for reports."""
 
     folder: Path
     words: str
+    adapter: Path | None = None
 
 
 class _Fitted(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +67,11 @@ def base_of(recipe: Recipe, out: Path) -> Base | None:
     else:
         folder = out / place_of(before) / "model"
         if (folder / INDEX).is_file():
-            base = Base(folder=folder, words=before)
+            base = Base(folder=folder, words=place_of(before))
+        elif recipe.model.lora is not None and (folder / WEIGHTS).is_file():
+            under = base_of(load_recipe(before), out)
+            assert under is not None  # an adapter stands on something
+            base = Base(folder=under.folder, words=place_of(before), adapter=folder)
         else:
             base = _instead(recipe, folder)
     check_components(base.folder)

@@ -199,6 +199,7 @@ class Stage:
                 self.examples,
                 self.val_examples,
                 self.folder,
+                adapter=base.adapter,
                 preconditioner=self._preconditioner,
                 channel_spread=torch.tensor(codec.config.latents_std) if spread is None else spread,
                 empty_prompt=text_of(recipe, base.folder, device="cpu")("") if self.training.text_dropout else None,
@@ -269,7 +270,7 @@ class Stage:
         batch = self.training.batch_size * self.training.accumulate * PROCESSES
         return Report(
             schema=SCHEMA,
-            recipe=self.recipe.name,
+            recipe=place_of(self.recipe.name),
             recipe_key=_key(self.recipe),
             summary=self.recipe.summary,
             shortened=self.shortened,
