@@ -118,7 +118,10 @@ def _instead(recipe: Recipe, folder: Path) -> Base:
     """The recipe's checkpoint, where what it starts from was not trained here."""
     assert recipe.training is not None
     before = recipe.training.starts_from
+    assert before is not None
     try:
+        if load_recipe(before).model.lora is not None:
+            raise WeightsError("checkpoints hold adapters as they end, not what others go on from")
         found = folder_of(recipe.model.checkpoint)
     except WeightsError:
         raise UserError(

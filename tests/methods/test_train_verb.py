@@ -1,0 +1,443 @@
+"""`egox-bench train` from clips to weights: on painted boxes with a tiny transformer, and with the classes of the full size."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from typer.testing import CliRunner, Result
+
+from benchmark.cli import build
+from benchmark.errors import UserError
+from benchmark.video import write_lossless
+from egox.pipeline import EgoXPipeline
+from egox.training import shipping
+from egox.training.examples import ExampleStore, key_of
+from egox.training.report import read_report
+from methods.train_verb import making, stages
+from methods.train_verb.clips import Asked
+from methods.train_verb.curriculum import place_of, recipes_named
+from methods.train_verb.verb import UNFINISHED
+from tests.box_folder import write_box_folder
+from tests.egox import tiny
+
+TINY = """
+[model]
+checkpoint = "no-such-folder"
+text_tokens = 24
+transformer = { num_attention_heads = 2, attention_head_dim = 12, num_layers = 1, ffn_dim = 32, freq_dim = 32, text_dim = 16 }
+
+[training]
+steps = 4
+batch_size = 2
+warmup_steps = 1
+ema = 0.9
+checkpoint_every = 2
+validate_every = 4
+"""
+
+RECIPES = {
+    "frames": 'extends = "mini/base-frames"' + TINY,
+    "clips": 'extends = "{folder}/frames.toml"\n[training]\nframes = "all"\nstarts_from = "{folder}/frames.toml"\nsteps = 2\n',
+    "pairs": (
+        'extends = "{folder}/clips.toml"\n[model]\nlora = {{ rank = 2, alpha = 2, also = ["patch_embedding", "proj_out"] }}\n'
+        "[sampling]\nsteps = 2\nguidance_scale = 1.0\n"
+        '[training]\ntask = "egox"\nframes = "single"\nstarts_from = "{folder}/clips.toml"\nsteps = 1\nprior_dropout = 0.1\n'
+    ),
+    "ours": 'extends = "{folder}/pairs.toml"\n[training]\nframes = "all"\nstarts_from = "{folder}/pairs.toml"\nsteps = 2\n',
+    "unguided": 'extends = "{folder}/ours.toml"\n[conditioning.guidance]\non = false\n',
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EGOX_BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setenv("ACCELERATE_USE_CPU", "true")
+        yield
+
+
+@pytest.fixture(scope="module")
+def recipes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("recipes")
+    for name, text in RECIPES.items():
+        (folder / f"{name}.toml").write_text(text.format(folder=folder) if name != "frames" else text)
+    return {name: folder / f"{name}.toml" for name in RECIPES}
+
+
+@pytest.fixture(scope="module")
+def boxes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_box_folder(tmp_path_factory.mktemp("boxes"), clips=2)
+
+
+def train(*words: object, data: Path, out: Path, split: str = "all", code: int = 0) -> Result:
+    places = ("--data", data, "--split", split, "--val-split", "all", "--protocol", "mini", "--out", out, "--device", "cpu")
+    done = CliRunner().invoke(build(), ["train", *map(str, (*words, *places))])
+    if isinstance(done.exception, UserError):
+        raise done.exception
+    assert done.exit_code == code, f"{done.output}\n{done.exception!r}"
+    return done
+
+
+@pytest.fixture(scope="module")
+def trained(recipes: dict[str, Path], boxes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All stages, once."""
+    out = tmp_path_factory.mktemp("trained")
+    train(*(recipes[name] for name in ("frames", "clips", "pairs", "ours", "unguided")), data=boxes, out=out)
+    return out
+
+
+# ---- what a training leaves ----
+
+
+def test_the_stages_of_a_curriculum_leave_models_reports_curves_and_sheets(trained: Path):
+    for stage, files in {
+        "frames": ["model_index.json", "vae", "transformer", "text_encoder", "tokenizer", "scheduler", "preconditioner"],
+        "clips": ["model_index.json", "vae", "transformer", "preconditioner"],
+        "ours": ["pytorch_lora_weights.safetensors", "also.safetensors", "preconditioner"],
+    }.items():
+        assert [name for name in files if not (trained / stage / "model" / name).exists()] == []
+        assert (trained / stage / "curves.csv").is_file()
+        assert not (trained / stage / "start").exists()
+    report = read_report(trained / "ours" / "report.json")
+    assert report is not None
+    assert (report.steps, report.batch, report.samples, report.shortened) == (2, 2, 4, False)
+    assert (report.train.clips, report.train.kind, report.train.examples, report.train.canvas) == (2, "clips", 2, "mini")
+    assert (report.recipe, report.started_from) == ("ours", "pairs")
+    assert list(report.validation) == ["0.1", "0.3", "0.5", "0.7", "0.9", "0.98"]
+    assert all(np.isfinite(value) for value in report.validation.values())
+    assert "CPU" in report.device
+
+
+def test_the_sheet_shows_exo_prior_result_and_truth_of_two_clips(trained: Path):
+    sheet = np.asarray(Image.open(trained / "ours" / "sheets" / "step-00000002.png"))
+    assert sheet.shape[1] == 224 + 3 * 128 + 4 * 4
+    assert sheet.shape[0] == 12 + 2 * (2 * 12 + 3 * (128 + 4))
+    generated = sheet[36 : 36 + 128, 224 + 128 + 8 : 224 + 2 * 128 + 8]
+    truth = sheet[36 : 36 + 128, 224 + 2 * 128 + 12 : 224 + 3 * 128 + 12]
+    assert generated.std() > 5
+    assert np.abs(generated.astype(int) - truth).mean() > 1
+
+
+def test_kinds_of_examples_have_the_shapes_that_their_names_say(trained: Path):
+    kinds = {path.name.rsplit("-", 1)[0]: ExampleStore(path / "all") for path in (trained / "examples").iterdir()}
+    shapes = {
+        kind: {name: tuple(tensor.shape) for name, tensor in store[0].items() if name != "prompt_embeds"}
+        for kind, store in kinds.items()
+    }
+    assert shapes == {
+        "view-frames": {"ego": (16, 1, 16, 16)},
+        "view-clips": {"ego": (16, 5, 16, 16)},
+        "frames": {
+            "exo": (16, 1, 16, 28), "ego": (16, 1, 16, 16), "prior": (16, 1, 16, 16), "valid": (4, 1, 16, 16),
+            "rays": (1, 64, 3), "rays_valid": (1, 64), "directions": (1, 112, 3), "directions_valid": (1, 112),
+        },
+        "clips": {
+            "exo": (16, 5, 16, 28), "ego": (16, 5, 16, 16), "prior": (16, 5, 16, 16), "valid": (4, 5, 16, 16),
+            "rays": (5, 64, 3), "rays_valid": (5, 64), "directions": (5, 560, 3), "directions_valid": (5, 560),
+        },
+    }  # fmt: skip
+    assert kinds["view-frames"].names == tuple(
+        sorted(f"b{clip}.{view}.{at}" for clip in (0, 1) for view in ("ego", "exo") for at in (0, 8, 16))
+    )
+    first, whole = kinds["view-frames"][0], kinds["view-clips"][0]
+    torch.testing.assert_close(first["ego"][:, 0], whole["ego"][:, 0], rtol=0, atol=2e-3)
+
+
+def test_a_recipe_that_differs_in_what_it_does_with_examples_alone_shares_them(trained: Path):
+    assert len([path for path in (trained / "examples").iterdir() if path.name.startswith("clips-")]) == 1
+
+
+def test_a_finished_training_is_found_and_another_one_is_not_taken_for_it(trained: Path, recipes: dict[str, Path], boxes: Path):
+    before = (trained / "ours" / "model" / "training.json").stat().st_mtime_ns
+    assert "is in" in train(recipes["ours"], data=boxes, out=trained).output
+    assert (trained / "ours" / "model" / "training.json").stat().st_mtime_ns == before
+    with pytest.raises(UserError, match="holds weights of another training"):
+        train(recipes["ours"], "--steps", 1, data=boxes, out=trained)
+
+
+def test_what_is_shipped_runs_and_says_how_it_was_made(trained: Path, recipes: dict[str, Path], tmp_path: Path):
+    shipped = shipping.ship(trained, tmp_path / "mini", mark="First short training.")
+    assert [one.name for one in shipped] == ["frames", "clips", "pairs", "ours", "unguided"]
+    assert sorted(path.name for path in (tmp_path / "mini" / "lora").iterdir()) == ["ours", "unguided"]
+    card = (tmp_path / "mini" / "README.md").read_text()
+    assert "**First short training.**" in card
+    assert "| 4 | 8 |" in card
+    assert load_file(tmp_path / "mini" / "transformer" / "diffusion_pytorch_model.safetensors")["proj_out.weight"].dtype == (
+        torch.bfloat16
+    )
+    kept = load_file(tmp_path / "mini" / "vae" / "diffusion_pytorch_model.safetensors")
+    assert {tensor.dtype for tensor in kept.values()} == {torch.float32}
+    pipeline = EgoXPipeline.from_pretrained(tmp_path / "mini", recipe=str(recipes["ours"]))
+    pipeline.set_progress_bar_config(disable=True)
+    assert pipeline.preconditioner is not None
+    clip = tiny.clip(pixels=tiny.Grid(frames=17, height=128, exo=224, ego=128), prompt="a person waits")
+    made = pipeline(clip, generator=torch.Generator().manual_seed(0))
+    assert made.frames.shape == (17, 128, 128, 3)
+
+
+def test_adapters_without_their_base_are_not_shipped(trained: Path, tmp_path: Path):
+    shutil.copytree(trained / "ours", tmp_path / "alone" / "ours")
+    with pytest.raises(shipping.ShippingError, match="start from nothing; expected one base among none"):
+        shipping.ship(tmp_path / "alone", tmp_path / "mini")
+    with pytest.raises(shipping.ShippingError, match="no finished training"):
+        shipping.ship(tmp_path / "mini", tmp_path / "mini")
+
+
+def test_what_is_too_large_is_not_shipped_and_leaves_the_old_one(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "mini").mkdir()
+    (tmp_path / "mini" / "old").write_text("here")
+    monkeypatch.setattr(shipping, "MOST_BYTES_OF_A_FILE", 1000)
+    with pytest.raises(SystemExit, match=r"its largest file .*safetensors .*are the most"):
+        shipping.main([str(trained), "--into", str(tmp_path / "mini")])
+    assert [path.name for path in tmp_path.rglob("*")] == ["mini", "old"]
+
+
+# ---- pieces, and what is made again ----
+
+
+def test_a_training_in_pieces_ends_with_the_weights_of_one_in_one_go(
+    trained: Path, recipes: dict[str, Path], boxes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    train(recipes["frames"], "--minutes", 0, data=boxes, out=tmp_path, code=UNFINISHED)
+    loop = stages.train
+    monkeypatch.setattr(stages, "train", lambda *given, **named: loop(*given, **{**named, "minutes": 1e-9}))
+    for _ in range(3):
+        train(recipes["frames"], "--minutes", 5, data=boxes, out=tmp_path, code=UNFINISHED)
+        assert not (tmp_path / "frames" / "model").exists()
+    monkeypatch.undo()
+    train(recipes["frames"], "--minutes", 5, data=boxes, out=tmp_path)
+    ours, theirs = (
+        load_file(out / "frames" / "model" / "transformer" / "diffusion_pytorch_model.safetensors") for out in (tmp_path, trained)
+    )
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
+
+
+@pytest.fixture(scope="module")
+def prepared(trained: Path, boxes: Path, recipes: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data of one's own, a folder with a trained base, and examples of single frames in it."""
+    folder = tmp_path_factory.mktemp("prepared")
+    shutil.copytree(boxes, folder / "data")
+    shutil.copytree(trained / "clips" / "model", folder / "out" / "clips" / "model")
+    train(recipes["pairs"], "--only-examples", data=folder / "data", out=folder / "out")
+    return folder
+
+
+@pytest.fixture
+def begun(prepared: Path, tmp_path: Path) -> tuple[Path, Path, Path]:
+    """A copy of it: data, out, and the folder of its examples."""
+    shutil.copytree(prepared, tmp_path / "begun")
+    data, out = tmp_path / "begun" / "data", tmp_path / "begun" / "out"
+    (folder,) = (out / "examples").glob("frames-*/all")
+    return data, out, folder
+
+
+def test_only_examples_are_made_where_nothing_else_is_asked_for(begun: tuple[Path, Path, Path]):
+    _, out, folder = begun
+    assert ExampleStore(folder).names == tuple(f"b{clip}.{at}" for clip in (0, 1) for at in (0, 16, 8))
+    assert sorted(path.name for path in (out / "pairs").iterdir()) == ["preconditioner"]
+    example = ExampleStore(folder)[0]
+    assert {name: tuple(example[name].shape) for name in ("exo", "directions")} == {
+        "exo": (16, 1, 16, 28), "directions": (1, 112, 3),
+    }  # fmt: skip
+
+
+def test_examples_of_a_clip_that_changed_are_made_anew_and_no_others(begun: tuple[Path, Path, Path], recipes: dict[str, Path]):
+    data, out, folder = begun
+    before = times(folder)
+    assert "made anew" not in train(recipes["pairs"], "--only-examples", data=data, out=out).output
+    assert times(folder) == before
+    write_lossless(data / "b1" / "ego.mkv", np.full((49, 128, 128, 3), 90, np.uint8), fps=30)
+    told = train(recipes["pairs"], "--only-examples", data=data, out=out).output
+    assert "3 examples are of other clips, encoders or code; they are made anew" in told
+    assert {name for name, time in times(folder).items() if time != before[name]} == {f"b1.{at}" for at in (0, 8, 16)}
+
+
+def test_a_damaged_example_is_made_anew_and_told(begun: tuple[Path, Path, Path], recipes: dict[str, Path]):
+    data, out, folder = begun
+    path = folder / "b0.8.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-10])
+    assert "1 examples are damaged; they are made anew" in train(recipes["pairs"], data=data, out=out).output
+    assert path.read_bytes() == whole
+    assert (out / "pairs" / "model" / "also.safetensors").is_file()
+
+
+def test_a_clip_without_truth_is_named_and_the_others_are_learned_from(begun: tuple[Path, Path, Path], recipes: dict[str, Path]):
+    data, out, folder = begun
+    table = json.loads((data / "clips.json").read_text())
+    del table["clips"][0]["ego"]["video"]
+    (data / "clips.json").write_text(json.dumps(table))
+    told = train(recipes["pairs"], "--only-examples", data=data, out=out).output
+    assert "b0: no example: " in told
+    assert "3 examples to train on, 3 to validate with" in told
+    del table["clips"][1]["ego"]["video"]
+    (data / "clips.json").write_text(json.dumps(table))
+    with pytest.raises(UserError, match=r"no clip of split 'all' of .* gives an example"):
+        train(recipes["pairs"], "--only-examples", data=data, out=out)
+    assert len(ExampleStore(folder)) == 6
+
+
+def test_a_worker_process_makes_the_same_examples(begun: tuple[Path, Path, Path], recipes: dict[str, Path]):
+    data, out, folder = begun
+    before = {path.name: path.read_bytes() for path in folder.glob("*.safetensors")}
+    keys = {path.stem: key_of(folder, path.stem) or "" for path in folder.glob("b1.*.safetensors")}
+    work = making.Work(
+        asked=Asked(data=str(data), split="all", protocol="mini", limit=None),
+        recipe=recipes_named([str(recipes["pairs"])])[0],
+        encoders=out / "clips" / "model",
+        folder=out / "others",
+        device="cpu",
+    )
+    making._start(pickle.loads(pickle.dumps(work)))  # what a spawned process is begun with
+    assert making._in_worker("b1", keys) is None
+    assert {path.name: path.read_bytes() for path in work.folder.glob("*.safetensors")} == {
+        name: data for name, data in before.items() if name.startswith("b1")
+    }
+
+
+def times(folder: Path) -> dict[str, int]:
+    return {path.stem: path.stat().st_mtime_ns for path in folder.glob("*.safetensors")}
+
+
+# ---- the classes of the full size ----
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Wan's own classes with an image branch, a few thousand weights."""
+    from diffusers import WanImageToVideoPipeline
+
+    folder = tmp_path_factory.mktemp("wan")
+    tokenizer, text_encoder = tiny.text()
+    parts: dict[str, Any] = {
+        "tokenizer": tokenizer, "text_encoder": text_encoder, "transformer": tiny.transformer(), "vae": tiny.codec(),
+        "scheduler": tiny.scheduler(), "image_encoder": tiny.image_encoder(), "image_processor": tiny.image_processor(),
+    }  # fmt: skip
+    WanImageToVideoPipeline(**parts).save_pretrained(folder)
+    return folder
+
+
+def wan_recipe(folder: Path, base: str, checkpoint: object) -> Path:
+    path = folder / f"{base}-wan.toml"
+    path.write_text(
+        f'extends = "{base}"\n[model]\ncheckpoint = "{checkpoint}"\nprecision = "fp32"\ntext_tokens = 512\n'
+        "lora = { rank = 2, alpha = 2 }\n[sampling]\nsteps = 1\nguidance_scale = 1.0\n[training]\nsteps = 1\n"
+    )
+    return path
+
+
+def test_the_full_size_trains_from_a_checkpoint_of_wan(checkpoint: Path, boxes: Path, tmp_path: Path):
+    recipe = wan_recipe(tmp_path, "paper", checkpoint)
+    train(recipe, "--limit", 1, data=boxes, out=tmp_path / "out")
+    (folder,) = (tmp_path / "out" / "examples").glob("clips-*/all")
+    example = ExampleStore(folder)[0]
+    assert example["image_embeds"].shape == (257, tiny.IMAGE_WIDTH)
+    assert 5 < len(example["prompt_embeds"]) < 512
+    model = tmp_path / "out" / "paper-wan" / "model"
+    assert sorted(path.name for path in model.iterdir()) == [
+        "pytorch_lora_weights.safetensors", "report.json", "training.json",
+    ]  # fmt: skip
+    assert (tmp_path / "out" / "paper-wan" / "sheets" / "step-00000001.png").is_file()
+
+
+def test_weights_that_are_missing_are_told_before_any_work(checkpoint: Path, boxes: Path, tmp_path: Path):
+    recipe = wan_recipe(tmp_path, "paper", "nobody/no-such-model")
+    with pytest.raises(UserError, match=r"no weights of 'nobody/no-such-model'.*hf download"):
+        train(recipe, data=boxes, out=tmp_path / "out")
+    part = tmp_path / "part"
+    shutil.copytree(checkpoint, part)
+    shutil.rmtree(part / "image_encoder")
+    with pytest.raises(UserError, match="not a whole checkpoint, image_encoder missing"):
+        train(wan_recipe(tmp_path, "paper", part), data=boxes, out=tmp_path / "out")
+    assert not (tmp_path / "out" / "examples").exists()
+
+
+# ---- mistakes ----
+
+
+def test_the_mini_curriculum_trains_each_recipe_after_what_it_starts_from():
+    names = [recipe.name for recipe in recipes_named(["mini"])]
+    assert names[:2] == ["mini/base-frames", "mini/base-clips"]
+    first, then = ["mini/egox-frames", "mini/no-clean-latent-frames", "mini/no-gga-frames", "mini/no-prior-frames"], names[6:]
+    assert names[2:6] == first
+    assert then == [name.removesuffix("-frames") for name in first]
+
+
+def test_a_wrong_name_gets_the_nearest_one(boxes: Path, tmp_path: Path):
+    with pytest.raises(UserError, match="no recipe 'mini/ego'; did you mean 'mini/egox'"):
+        train("mini/ego", data=boxes, out=tmp_path)
+    with pytest.raises(UserError, match="unknown split 'trian'"):
+        train("mini/base-frames", split="trian", data=boxes, out=tmp_path)
+
+
+def test_a_recipe_for_sampling_alone_is_refused(boxes: Path, tmp_path: Path):
+    path = tmp_path / "sampled.toml"
+    path.write_text('summary = "runs"\n[model]\ncheckpoint = "x"\n')
+    with pytest.raises(UserError, match=r"has no \[training\]"):
+        train(path, data=boxes, out=tmp_path / "out")
+
+
+def test_recipes_that_would_share_a_folder_are_refused(recipes: dict[str, Path], tmp_path: Path):
+    shutil.copy(recipes["frames"], tmp_path / "frames.toml")
+    with pytest.raises(UserError, match="in one folder; rename one"):
+        recipes_named([str(recipes["frames"]), str(tmp_path / "frames.toml")])
+    assert place_of("mini/egox") == "mini/egox"
+    assert place_of(str(tmp_path / "frames")) == "frames"
+
+
+def test_what_a_recipe_starts_from_must_be_trained_or_shipped(
+    recipes: dict[str, Path], boxes: Path, trained: Path, tmp_path: Path
+):
+    with pytest.raises(UserError, match=r"starts from .*clips\.toml, which is not at .*train it first"):
+        train(recipes["pairs"], data=boxes, out=tmp_path / "out")
+    with pytest.raises(UserError, match=r"starts from .*pairs\.toml, which is not at .*train it first"):
+        train(recipes["ours"], data=boxes, out=tmp_path / "out")
+    elsewhere = tmp_path / "elsewhere.toml"
+    model = trained / "clips" / "model"
+    elsewhere.write_text(f'extends = "{recipes["pairs"]}"\n[model]\ncheckpoint = "{model}"\n')
+    told = train(elsewhere, "--only-examples", data=boxes, out=tmp_path / "out").output
+    assert f"starting from checkpoint {model}" in told
+
+
+def test_a_codec_of_other_clips_is_not_taken(recipes: dict[str, Path], boxes: Path, trained: Path, tmp_path: Path):
+    shutil.copytree(trained / "codec", tmp_path / "codec")
+    with pytest.raises(UserError, match="codec was fitted on other clips"):
+        train(recipes["frames"], "--limit", 1, data=boxes, out=tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_any_work(recipes: dict[str, Path], boxes: Path, tmp_path: Path):
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(UserError, match=r"taken: cannot be written .*choose another --out"):
+        train(recipes["frames"], data=boxes, out=tmp_path / "taken")
+
+
+def test_several_processes_find_everything_made(
+    recipes: dict[str, Path], boxes: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(stages, "PROCESSES", 2)
+    with pytest.raises(UserError, match=r"before training on 2 processes .*--only-examples"):
+        train(recipes["frames"], data=boxes, out=tmp_path)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    shutil.copytree(trained / "clips" / "model", tmp_path / "clips" / "model")
+    with pytest.raises(UserError, match=r"examples of 2 clips are missing: .*--only-examples"):
+        train(recipes["pairs"], data=boxes, out=tmp_path)
+
+
+def test_a_gpu_that_is_not_there_is_told(recipes: dict[str, Path], tmp_path: Path):
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    done = CliRunner().invoke(build(), ["train", str(recipes["frames"]), "--out", str(tmp_path), "--device", "cuda"])
+    assert isinstance(done.exception, UserError)
+    assert "torch sees no GPU here" in str(done.exception)
