@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import msgspec
+import torch
 
 from benchmark.clip import ClipInputs
 from benchmark.errors import LoadError, UserError
@@ -61,28 +61,32 @@ class EgoX:
 
 
 def _loaded(recipe: Recipe, options: Options) -> EgoXPipeline:
+    try:
+        torch.empty(1, device=options.device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise LoadError(f"--set device={options.device}: {reason}; 'egox-bench doctor' shows what is there") from None
     with _quiet():
         pipeline = EgoXPipeline.from_pretrained(
-            options.checkpoint or None, recipe=_changed(recipe, options), lora=options.lora or None, backend=options.backend
+            options.checkpoint or None, recipe=changed(recipe, options), lora=options.lora or None, backend=options.backend
         )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(options.device)
 
 
-def _changed(recipe: Recipe, options: Options) -> Recipe:
-    """The recipe with what the options set in it."""
-    sampling: dict[str, Any] = {}
+def changed(recipe: Recipe, options: Options) -> Recipe:
+    """The recipe with what the options set in it. Raises ValueError for a strength of guidance where there is none."""
+    replace, sampling, guidance = msgspec.structs.replace, recipe.sampling, recipe.conditioning.guidance
     if options.steps:
-        sampling["steps"] = options.steps
+        sampling = replace(sampling, steps=options.steps)
     if options.guidance_scale:
-        sampling["guidance_scale"] = options.guidance_scale
-    changed = msgspec.structs.replace(recipe, sampling=msgspec.structs.replace(recipe.sampling, **sampling))
+        sampling = replace(sampling, guidance_scale=options.guidance_scale)
+    if options.strength and not guidance.on:
+        raise ValueError(f"strength is {options.strength:g}, but recipe {recipe.name} does not guide attention: leave it out")
     if options.strength:
-        guidance = msgspec.structs.replace(recipe.conditioning.guidance, strength=options.strength)
-        changed = msgspec.structs.replace(changed, conditioning=msgspec.structs.replace(recipe.conditioning, guidance=guidance))
-    if options.dtype:
-        changed = msgspec.structs.replace(changed, model=msgspec.structs.replace(recipe.model, precision=options.dtype))
-    return changed
+        guidance = replace(guidance, strength=options.strength)
+    model = replace(recipe.model, precision=options.dtype) if options.dtype else recipe.model
+    return replace(recipe, model=model, sampling=sampling, conditioning=replace(recipe.conditioning, guidance=guidance))
 
 
 @contextmanager

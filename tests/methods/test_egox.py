@@ -23,9 +23,14 @@ from benchmark.datasets.opening import open_dataset
 from benchmark.errors import LoadError, Undefined, UserError
 from benchmark.registry import load_registry, options_from
 from benchmark.video import decoded_frames
-from egox import EgoXPipeline, own_clip
+from egox import EgoXPipeline, load_recipe, own_clip
+from egox.clip import clip_of_prior
 from egox.pose_file import save_pose_file
+from methods.ego_prior import Options as PriorOptions
+from methods.ego_prior.adapter import prior_of
+from methods.ego_prior.making import Maker
 from methods.egox import NO_CLEAN_LATENT, NO_GGA, NO_PRIOR, SPEC, Options
+from methods.egox.adapter import changed
 from tests.benchmark.datasets.test_samples import unpacked
 from tests.box_folder import write_box_folder
 from tests.egox.test_own import write_own
@@ -165,17 +170,29 @@ def test_bytes_do_not_depend_on_the_number_of_threads(checkpoint: Path):
     assert np.array_equal(made(SPEC, checkpoint), three)
 
 
-def test_options_reach_the_model_and_each_ablation_is_another_one(checkpoint: Path):
+def test_options_reach_the_model_and_each_ablation_is_another_one(checkpoint: Path, monkeypatch: pytest.MonkeyPatch):
+    prior = prior_of(inputs(), Maker(PriorOptions()))
+    clip = clip_of_prior(prior, prompt="a room", fps=10)
+    monkeypatch.setattr("methods.egox.adapter.prior_of", lambda asked, maker: prior)
+    monkeypatch.setattr("methods.egox.adapter.clip_of_prior", lambda made, **given: clip)
     videos = {spec.id: made(spec, checkpoint) for spec in SPECS}
     videos |= {
         "strength": made(SPEC, checkpoint, strength=4.0),
         "text": made(SPEC, checkpoint, guidance_scale=3.0),
-        "bf16": made(SPEC, checkpoint, dtype="bf16"),
         "recipe": made(SPEC, checkpoint, recipe="mini/no-prior"),
         "lora": made(SPEC, checkpoint, lora=str(checkpoint / "lora" / "no-gga")),
     }
     assert np.array_equal(videos.pop("recipe"), videos["egox-no-prior"])
     assert len({video.tobytes() for video in videos.values()}) == len(videos)
+
+
+def test_options_that_the_machine_or_the_recipe_has_no_use_for_are_refused(checkpoint: Path):
+    assert changed(load_recipe("mini/egox"), Options()).model.precision == "fp32"
+    assert changed(load_recipe("mini/egox"), Options(dtype="bf16")).model.precision == "bf16"
+    with pytest.raises(LoadError, match=r"--set device=nowhere: .*doctor"):
+        made(SPEC, checkpoint, device="nowhere")
+    with pytest.raises(LoadError, match="strength is 2, but recipe mini/no-gga does not guide attention"):
+        made(NO_GGA, checkpoint, strength=2.0)
 
 
 def test_it_is_black_outside_of_the_lens_circle(checkpoint: Path):
