@@ -42,7 +42,7 @@ class GuidedAttention:
     def __init__(self, transformer: Any, tokens: Grid, rules: Guidance, backend: Literal["sdpa", "flex"]) -> None:
         self.tokens = tokens
         self.rules = rules
-        self.backend = backend
+        self.backend: Literal["sdpa", "flex"] = backend
         self._transformer = transformer
         self._tables: Tables | None = None
         self._flex: FlexTables | None = None

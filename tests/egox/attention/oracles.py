@@ -111,24 +111,26 @@ def dense(attn: WanAttention, hidden: Tensor, geometry: TokenGeometry, rules: Gu
     return WanAttnProcessor()(attn, hidden, None, bias[None, None], places(grid, dtype=hidden.dtype))
 
 
+def scores(attn: WanAttention, hidden: Tensor, *, grid: Grid = GRID) -> Tensor:
+    """Logits without bias, [batch, heads, N, N]; channels are turned as complex numbers."""
+    cos, sin = (table[0, :, 0] for table in places(grid, dtype=hidden.dtype))
+    turns = torch.complex(cos[:, 0::2], sin[:, 1::2])
+
+    def turned(vectors: Tensor) -> Tensor:
+        pairs = vectors.unflatten(-1, (HEADS, WIDTH // 2, 2)).transpose(1, 2).contiguous()
+        return torch.view_as_real(torch.view_as_complex(pairs) * turns).flatten(-2)
+
+    query, key = turned(attn.norm_q(attn.to_q(hidden))), turned(attn.norm_k(attn.to_k(hidden)))
+    return query @ key.transpose(-1, -2) / WIDTH**0.5
+
+
 def factored(attn: WanAttention, hidden: Tensor, geometry: TokenGeometry, strength: float, *, grid: Grid = GRID) -> Tensor:
     """out_m = sum_a q+_a A(k+_a v) / sum_a q+_a A(k+_a), with A plain attention and q+ = (ray, 1).
 
     k+ is strength (direction, 1) for exo keys and (0, 0, 0, 1) for ego keys. Everything must be known.
     """
-    cos, sin = (table[0, :, 0] for table in places(grid, dtype=hidden.dtype))
-    turns = torch.complex(cos[:, 0::2], sin[:, 1::2])
-
-    def heads(vectors: Tensor, *, turned: bool) -> Tensor:
-        split = vectors.unflatten(-1, (HEADS, WIDTH)).transpose(1, 2)
-        if not turned:
-            return split
-        return torch.view_as_real(torch.view_as_complex(split.unflatten(-1, (-1, 2)).contiguous()) * turns).flatten(-2)
-
-    query = heads(attn.norm_q(attn.to_q(hidden)), turned=True)
-    key = heads(attn.norm_k(attn.to_k(hidden)), turned=True)
-    value = heads(attn.to_v(hidden), turned=False)
-    weights = torch.softmax(query @ key.transpose(-1, -2) / WIDTH**0.5, dim=-1)
+    weights = torch.softmax(scores(attn, hidden, grid=grid), dim=-1)
+    value = attn.to_v(hidden).unflatten(-1, (HEADS, WIDTH)).transpose(1, 2)
     out = weights @ value
     for frame in range(grid.frames):
         rows = grid.ego_rows[frame]
