@@ -11,7 +11,7 @@ import torch
 from benchmark.clip import ClipInputs
 from benchmark.errors import LoadError, UserError
 from benchmark.video import Frames
-from egox.clip import clip_of_prior
+from egox.clip import EgoXClip, clip_of_prior
 from egox.pipeline import EgoXPipeline
 from egox.pretrained import WeightsError
 from egox.recipe import Recipe, load_recipe
@@ -34,13 +34,20 @@ class EgoX:
     def generate(self, inputs: ClipInputs, *, seed: int) -> Frames:
         """Raises Undefined for a clip without depth or cameras, UserError where sizes do not fit, LoadError without weights."""
         with one_thread():
-            pipeline = self._pipeline(inputs.size[0])
-            prior = prior_of(inputs, self._maker)
+            pipeline, clip = self.prepared(inputs)
             try:
-                clip = clip_of_prior(prior, prompt=inputs.caption or "", fps=inputs.fps)
                 return pipeline(clip, seed=seed).frames
             except ValueError as error:
                 raise UserError(str(error)) from error
+
+    def prepared(self, inputs: ClipInputs) -> tuple[EgoXPipeline, EgoXClip]:
+        """What `generate` runs, and what on. Raises like it."""
+        pipeline = self._pipeline(inputs.size[0])
+        prior = prior_of(inputs, self._maker)
+        try:
+            return pipeline, clip_of_prior(prior, prompt=inputs.caption or "", fps=inputs.fps)
+        except ValueError as error:
+            raise UserError(str(error)) from error
 
     def close(self) -> None:
         """Free the weights."""
