@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import dataclasses
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,6 +39,7 @@ from tests.egox.test_own import write_own
 from tests.methods.tiny_egox import write_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs" / "egox.md"
 SPECS = (SPEC, NO_GGA, NO_PRIOR, NO_CLEAN_LATENT)
 
 
@@ -260,17 +263,49 @@ def test_a_run_ends_with_scores(checkpoint: Path, tmp_path: Path):
         called("run", "--method", "egox", *words, "--set", "checkpoint=nowhere")
 
 
-def test_a_video_of_ones_own_by_the_command_line_and_by_four_lines_is_the_same(checkpoint: Path, tmp_path: Path):
-    own = write_own(tmp_path / "own", size=(256, 480))
-    words = ("--video", own.video, "--pose", own.pose, "--depth", own.depth, "--prompt", "a room", "--seed", 5)
-    options = ("--set", f"checkpoint={checkpoint}", "--set", "steps=3")
-    called("generate", "--method", "egox", *words, *options, "--out", tmp_path)
+@pytest.fixture
+def shipped(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tiny checkpoint in the place of the mini weights."""
+    monkeypatch.setattr("egox.pipeline.folder_of", lambda name: checkpoint if name == "mini" else pytest.fail(str(name)))
+
+
+@pytest.mark.usefixtures("shipped")
+def test_the_four_lines_of_the_docs_give_the_video_of_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    own = write_own(tmp_path, size=(256, 480))
+    own.video.rename(tmp_path / "my.mp4")
+    (tmp_path / "depth_maps").mkdir()
+    for number, depth_m in enumerate(own.depth_m):
+        np.save(tmp_path / "depth_maps" / f"{number:05d}.npy", depth_m)
+    monkeypatch.chdir(tmp_path)
+    called("generate", "--method", "egox", "--video", "my.mp4", "--pose", "pose.json", "--depth", "depth_maps")
     torch.set_num_threads(2)
-    pipe = EgoXPipeline.from_pretrained(checkpoint, recipe="mini/egox")
+    (code,) = (block for block in re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL) if "from_pretrained" in block)
+    assert len([line for line in code.splitlines() if line]) == 4
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert names["frames"].shape == (17, 128, 128, 3)
+    assert np.array_equal(names["frames"], np.stack(list(decoded_frames(tmp_path / "generated" / "my" / "ego.mkv"))))
+
+
+@pytest.mark.usefixtures("shipped")
+def test_prompt_and_seed_reach_the_model_from_the_command_line(tmp_path: Path):
+    own = write_own(tmp_path / "own")
+    words = ("--video", own.video, "--pose", own.pose, "--depth", own.depth, "--prompt", "a room", "--seed", 5)
+    called("generate", "--method", "egox", *words, "--set", "steps=2", "--out", tmp_path)
+    pipe = EgoXPipeline.from_pretrained("mini")
+    video = np.stack(list(decoded_frames(tmp_path / "walk" / "ego.mkv")))
     clip = own_clip(own.video, own.pose, depth=own.depth, prompt="a room")
-    frames = pipe(clip, seed=5, num_inference_steps=3).frames
-    assert frames.shape == (17, 128, 128, 3)
-    assert np.array_equal(frames, np.stack(list(decoded_frames(tmp_path / "walk" / "ego.mkv"))))
+    assert np.array_equal(pipe(clip, seed=5, num_inference_steps=2).frames, video)
+    assert not np.array_equal(pipe(clip, seed=4, num_inference_steps=2).frames, video)
+    silent = dataclasses.replace(clip, prompt="")
+    assert not np.array_equal(pipe(silent, seed=5, num_inference_steps=2).frames, video)
+
+
+def test_the_docs_name_every_option_and_method():
+    text = DOCS.read_text()
+    named = {name for row in re.findall(r"^\| (`[a-z_`, ]+`) \|", text, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    assert named >= {field.name for field in dataclasses.fields(Options)}
+    assert all(f"`{spec.id}`" in text and spec.options().recipe_at(448) in text for spec in SPECS)
 
 
 def test_without_weights_the_video_is_not_begun(tmp_path: Path):
