@@ -107,7 +107,7 @@ def examples_of(
     if missing and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError(
             f"{work.folder}: examples of {len(missing)} clips are missing: before training on several processes make them with"
-            f" one, egox-bench train {recipe.name} --only-examples"
+            " one, egox-bench train RECIPE --only-examples"
         )
     lost = _make(clips, work, wanted, missing, workers=workers, budget=budget) if missing else set()
     kept = {name: key for clip, keys in wanted.items() if clip not in lost for name, key in keys.items()}

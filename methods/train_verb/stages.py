@@ -176,7 +176,7 @@ class Stage:
         if PROCESSES > 1 and not made.is_file():
             raise UserError(
                 f"{made} is not there: before training on {PROCESSES} processes make everything else with one,"
-                f" egox-bench train {self.recipe.name} --only-examples"
+                f" egox-bench train RECIPE --only-examples"
             )
 
     # -- training ----------------------------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ def command(
     _check_writable(out)
     chosen = _device(device)
     from .clips import Asked
-    from .stages import Setup, Stage  # with torch and diffusers: mistakes above are told before they are imported
+    from .stages import IS_MAIN, Setup, Stage  # with torch and diffusers: mistakes above are told before they are imported
 
     setup = Setup(
         train=Asked(data=data, split=split, protocol=protocol, limit=limit),
@@ -101,7 +101,8 @@ def command(
                 say(f"{recipe.name}: {len(stage.examples)} examples to train on, {len(stage.val_examples)} to validate with")
             else:
                 report = stage.run()
-                print(f"{recipe.name}: {stage.model}, {report.steps} steps, {report.samples} samples, {report.seconds:.0f} s")
+                if IS_MAIN:
+                    print(f"{recipe.name}: {stage.model}, {report.steps} steps, {report.samples} samples, {report.seconds:.0f} s")
     except TimeIsUp:
         say(f"{minutes:g} minutes are over; what is done is kept, run the same command again to go on")
         raise typer.Exit(UNFINISHED) from None
