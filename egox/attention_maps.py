@@ -157,7 +157,7 @@ def attention_maps(
     finally:
         for handle in handles:
             handle.remove()
-    mean = (watcher.weights / len(layers)).unflatten(1, (tokens.frames, tokens.height, tokens.width))
+    mean = (watcher.weights.cpu() / len(layers)).unflatten(1, (tokens.frames, tokens.height, tokens.width))
     exo, own = tokens.split(mean)
     return AttentionMaps(exo=exo.contiguous(), ego=own.contiguous())
 
@@ -182,7 +182,7 @@ def _guided(transformer: Any, tokens: Grid, guidance: tuple[Guidance, TokenGeome
 
 
 class _Watcher:
-    """Adds up the softmax rows of chosen tokens, before the attention of a block runs. weights: [R, N] float32 on the CPU."""
+    """Adds up the softmax rows of chosen tokens, before the attention of a block runs. weights: [R, N] float32."""
 
     def __init__(self, tokens: Grid, frame: int, ego: list[int], guidance: tuple[Guidance, TokenGeometry] | None) -> None:
         self.tokens, self.frame, self.ego, self.guidance = tokens, frame, ego, guidance
@@ -199,10 +199,10 @@ class _Watcher:
         query, key, _ = queries_keys_values(attn, hidden, places)
         rows = self.tokens.ego_rows[self.frame][self.ego].to(hidden.device)
         query, key = query[0, rows].float(), key[0].float()  # [R, heads, d], [N, heads, d]
-        bias = self._bias(hidden.device)
-        for head in range(attn.heads):  # a row of scores for each: at full size all heads together would be 3.5 GB
+        bias, self.weights = self._bias(hidden.device), self.weights.to(hidden.device)
+        for head in range(attn.heads):  # one after the other: at full size all together are 3.5 GB
             logits = query[:, head] @ key[:, head].T / query.shape[-1] ** 0.5
-            self.weights += (torch.softmax(logits + bias, dim=-1) / attn.heads).cpu()
+            self.weights += torch.softmax(logits + bias, dim=-1) / attn.heads
 
     def _bias(self, device: torch.device) -> Tensor | float:
         """[R, N], or 0."""
