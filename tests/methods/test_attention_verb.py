@@ -140,10 +140,7 @@ def test_missing_names_and_weights_are_told(boxes: Path, tmp_path: Path):
 
 
 def scene(weights: np.ndarray, *, matching: np.ndarray) -> Scene:
-    look, other = (
-        Look(title="with", weights=weights, share=0.5, on_exo=0.4),
-        Look(title="", weights=weights, share=None, on_exo=0),
-    )
+    look = Look(title="with guidance", weights=weights, share=0.5, on_exo=0.4)
     return Scene(
         title="a clip",
         exo=np.full((32, 64, 3), 120, np.uint8),
