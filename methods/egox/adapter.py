@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import RLock
 
 import msgspec
 import torch
@@ -98,9 +99,14 @@ def changed(recipe: Recipe, options: Options) -> Recipe:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the bars of loading: the runner shows how far a run is."""
+    """Without the bars of loading: the runner shows how far a run is.
+
+    A bar's own lock is a semaphore between processes, which a worker that is ended leaves behind, and Python complains of it.
+    """
+    from tqdm import tqdm
     from transformers.utils import logging
 
+    tqdm.set_lock(RLock())
     bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
