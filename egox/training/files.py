@@ -1,8 +1,9 @@
-"""Writing that a kill cannot tear."""
+"""Writing that a kill cannot tear, and folders that say nothing of this machine."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from pathlib import Path
 
@@ -20,3 +21,12 @@ def replace_file(path: Path, data: bytes) -> None:
     finally:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
+
+
+def forget_places(folder: Path) -> None:
+    """Take out of all configurations below a folder where their weights were loaded from: libraries write that down, and it
+    would make equal weights look different, and tell others where things lay on this machine. Raises OSError."""
+    for path in sorted(folder.rglob("*.json")):
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(values, dict) and values.pop("_name_or_path", None) is not None:
+            replace_file(path, (json.dumps(values, indent=2, sort_keys=True) + "\n").encode())

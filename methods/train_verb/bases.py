@@ -24,6 +24,7 @@ from egox.adapter import WEIGHTS
 from egox.checkpoints import INDEX, folder_of
 from egox.pretrained import WeightsError
 from egox.recipe import Recipe, load_recipe
+from egox.training.files import forget_places
 
 from .budget import Budget
 from .clips import Asked, TrainingClips
@@ -78,6 +79,12 @@ def base_of(recipe: Recipe, out: Path) -> Base | None:
     return base
 
 
+def is_trained(out: Path, recipe: str) -> bool:
+    """Whether a recipe's weights are there, a whole checkpoint's or an adapter's."""
+    model = out / place_of(recipe) / "model"
+    return (model / INDEX).is_file() or (model / WEIGHTS).is_file()
+
+
 def new_base(recipe: Recipe, out: Path, asked: Asked, *, workers: int, budget: Budget) -> Base:
     """An untrained checkpoint of a recipe around the codec of OUT, which is fitted first where there is none."""
     folder = out / place_of(recipe.name) / START
@@ -87,7 +94,13 @@ def new_base(recipe: Recipe, out: Path, asked: Asked, *, workers: int, budget: B
 
         assert recipe.training is not None
         loaded = FixedBasisCodec.from_pretrained(codec)
-        whole_folder(folder, new_mini_components(recipe.model, loaded, seed=recipe.training.seed).save)  # pyright: ignore[reportArgumentType]
+        parts = new_mini_components(recipe.model, loaded, seed=recipe.training.seed)  # pyright: ignore[reportArgumentType]
+
+        def fill(aside: Path) -> None:
+            parts.save(aside)
+            forget_places(aside)
+
+        whole_folder(folder, fill)
     return Base(folder=folder, words="new")
 
 

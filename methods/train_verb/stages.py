@@ -27,10 +27,11 @@ from benchmark.files import reason_of
 from benchmark.progress import progress, say
 from egox.checkpoints import INDEX, PRECONDITIONER, load_component, load_preconditioner
 from egox.pipeline import EgoXPipeline
-from egox.recipe import Recipe, Training, recipe_key
+from egox.recipe import Recipe, Training, load_recipe, recipe_key
 from egox.training.batch import BatchError
 from egox.training.encoding_clips import ExampleKind
 from egox.training.examples import ExampleError, ExampleStore
+from egox.training.files import forget_places
 from egox.training.loop import TrainingResult, train
 from egox.training.preconditioning import fit_preconditioner
 from egox.training.report import REPORT, SCHEMA, ClipsReport, Report, library_versions, read_report, write_report
@@ -38,7 +39,7 @@ from egox.training.sheets import Sheets
 from egox.training.state import TrainingError
 from egox.training.tasks import TaskError
 
-from .bases import START, Base, base_of, new_base, whole_folder
+from .bases import START, Base, base_of, is_trained, new_base, whole_folder
 from .budget import Budget, TimeIsUp
 from .clips import Asked, TrainingClips
 from .curriculum import place_of
@@ -47,12 +48,16 @@ from .making import examples_of
 
 PROCESSES = int(os.environ.get("WORLD_SIZE", "1"))
 IS_MAIN = os.environ.get("RANK", "0") == "0"
-"""As `accelerate launch` and `torchrun` say it."""
+SHARDED = os.environ.get("ACCELERATE_USE_FSDP") == "true"
+"""As `accelerate launch` and `torchrun` say it. A sheet needs the whole transformer on one GPU, and FSDP spreads it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """What holds for all recipes of a call. steps: instead of the recipe's. sheets: examples on a contact sheet."""
+    """What holds for all recipes of a call. steps: instead of the recipe's. sheets: examples on a contact sheet.
+
+    planned: where the call's recipes are trained (`place_of`), all of them.
+    """
 
     train: Asked
     val: Asked
@@ -62,6 +67,7 @@ class Setup:
     budget: Budget
     steps: int | None
     sheets: int
+    planned: tuple[str, ...]
     arguments: tuple[str, ...]
 
 
@@ -100,15 +106,14 @@ class Stage:
             )
         return report
 
-    def prepare(self) -> Base:
-        """Everything that is made of clips: base, examples, preconditioner."""
-        base = self._base
+    def prepare(self) -> None:
+        """All that is made of clips: codec, examples, preconditioner. What the recipe starts from need not be trained yet."""
         _ = self.examples, self.val_examples, self._preconditioner
-        return base
 
     def run(self) -> Report:
         """Train to the end. Raises TimeIsUp or KeyboardInterrupt where a checkpoint was written instead."""
-        base = self.prepare()
+        self.prepare()
+        base = self._base
         say(
             f"{self.recipe.name}: {self.training.steps} steps of {self.training.batch_size * self.training.accumulate} on"
             f" {len(self.examples)} examples, from {base.words}"
@@ -127,12 +132,28 @@ class Stage:
 
     @cached_property
     def _base(self) -> Base:
+        return self._found(self.recipe)
+
+    @cached_property
+    def _encoders(self) -> Path:
+        """The checkpoint whose encoders make the examples: of what this starts from, or of what that starts from, and so on.
+
+        They are the same all along the way, so that examples can be made before anything is trained.
+        """
+        recipe = self.recipe
+        while recipe.training is not None and (before := recipe.training.starts_from) is not None:
+            if place_of(before) not in self.setup.planned or is_trained(self.setup.out, before):
+                break
+            recipe = load_recipe(before)
+        return self._found(recipe).folder
+
+    def _found(self, recipe: Recipe) -> Base:
         setup = self.setup
-        found = base_of(self.recipe, setup.out)
+        found = base_of(recipe, setup.out)
         if found is not None:
             return found
-        self._alone(self.folder / START / INDEX)
-        return new_base(self.recipe, setup.out, setup.train, workers=setup.workers, budget=setup.budget)
+        self._alone(setup.out / place_of(recipe.name) / START / INDEX)
+        return new_base(recipe, setup.out, setup.train, workers=setup.workers, budget=setup.budget)
 
     @cached_property
     def examples(self) -> ExampleStore:
@@ -146,7 +167,7 @@ class Stage:
         setup = self.setup
         try:
             return examples_of(
-                asked, self.recipe, encoders=self._base.folder, out=setup.out, workers=setup.workers, device=setup.device,
+                asked, self.recipe, encoders=self._encoders, out=setup.out, workers=setup.workers, device=setup.device,
                 budget=setup.budget,
             )  # fmt: skip
         except ExampleError as error:
@@ -205,7 +226,7 @@ class Stage:
                 empty_prompt=text_of(recipe, base.folder, device="cpu")("") if self.training.text_dropout else None,
                 minutes=self.setup.budget.minutes_left,
                 progress=done,
-                on_validate=self._sheets(base, codec) if self.setup.sheets else None,
+                on_validate=self._sheets(base, codec) if self.setup.sheets and not SHARDED else None,
             )
 
     def _sheets(self, base: Base, codec: Any) -> Callable[[int, Any], None]:
@@ -258,6 +279,7 @@ class Stage:
                     if path.is_dir() and path.name not in ("transformer", PRECONDITIONER, "lora"):
                         shutil.copytree(path, self.model / path.name, dirs_exist_ok=True)
                 shutil.copyfile(base.folder / INDEX, self.model / INDEX)
+            forget_places(self.model)
             write_report(self.model / REPORT, report)
             write_report(self.folder / REPORT, report)
             if base.folder == self.folder / START:

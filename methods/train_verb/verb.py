@@ -72,7 +72,7 @@ def command(
     from benchmark.progress import say
 
     from .budget import Budget, TimeIsUp
-    from .curriculum import recipes_named
+    from .curriculum import place_of, recipes_named
 
     asked, budget = recipes_named(recipes), Budget(minutes)
     _check_writable(out)
@@ -89,6 +89,7 @@ def command(
         budget=budget,
         steps=steps,
         sheets=sheets,
+        planned=tuple(place_of(recipe.name) for recipe in asked),
         arguments=tuple(sys.argv[1:]),
     )
     try:

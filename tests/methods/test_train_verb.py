@@ -154,6 +154,19 @@ def test_kinds_of_examples_have_the_shapes_that_their_names_say(trained: Path):
     torch.testing.assert_close(first["ego"][:, 0], whole["ego"][:, 0], rtol=0, atol=2e-3)
 
 
+def test_all_examples_can_be_made_before_anything_is_trained(
+    trained: Path, recipes: dict[str, Path], boxes: Path, tmp_path: Path
+):
+    asked = [recipes[name] for name in ("frames", "clips", "pairs", "ours")]
+    train(*asked, "--only-examples", data=boxes, out=tmp_path)
+    found, wanted = (
+        {path.relative_to(out): path.read_bytes() for path in (out / "examples").rglob("*.safetensors")}
+        for out in (tmp_path, trained)
+    )
+    assert found == wanted
+    assert not list(tmp_path.glob("*/checkpoints"))
+
+
 def test_a_recipe_that_differs_in_what_it_does_with_examples_alone_shares_them(trained: Path):
     assert len([path for path in (trained / "examples").iterdir() if path.name.startswith("clips-")]) == 1
 
@@ -178,6 +191,9 @@ def test_what_is_shipped_runs_and_says_how_it_was_made(trained: Path, recipes: d
     )
     kept = load_file(tmp_path / "mini" / "vae" / "diffusion_pytorch_model.safetensors")
     assert {tensor.dtype for tensor in kept.values()} == {torch.float32}
+    texts = [path.read_text() for path in (tmp_path / "mini").rglob("*") if path.suffix in (".json", ".md")]
+    assert len(texts) > 8
+    assert [text for text in texts if str(trained.parent) in text or "_name_or_path" in text] == []
     pipeline = EgoXPipeline.from_pretrained(tmp_path / "mini", recipe=str(recipes["ours"]))
     pipeline.set_progress_bar_config(disable=True)
     assert pipeline.preconditioner is not None
