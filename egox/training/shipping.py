@@ -23,6 +23,7 @@ from safetensors.torch import save_file
 
 from ..adapter import ALSO, WEIGHTS
 from ..checkpoints import INDEX, PRECONDITIONER
+from .files import forget_places
 from .report import REPORT, Report, read_report
 
 MOST_BYTES, MOST_BYTES_OF_A_FILE = 20_000_000, 15_000_000
@@ -82,6 +83,7 @@ def ship(out: Path, into: Path, *, mark: str = "") -> tuple[Trained, ...]:
         _base(trained[wanted[0]].model, aside)
         for one in adapters:
             _adapter(one.model, aside / "lora" / one.name)
+        forget_places(aside)
         (aside / README).write_text(card([trained[name] for name in everything], mark=mark), encoding="utf-8")
         _check_sizes(aside)
         if into.exists():
