@@ -62,15 +62,22 @@ def flex_attention_of_frames(queries: Tensor, key: Tensor, value: Tensor, tables
     batch, frames, _, heads, _ = queries.shape
     grouped = queries.permute(0, 3, 1, 2, 4).flatten(1, 2)  # [B, heads * f, M, d]
     tables = FlexTables._make(table.expand(batch, -1, -1) for table in tables)
-    attend = _attention(rules, frames, compiled=not on_cpu and not torch.compiler.is_compiling())
+    eager = on_cpu or torch.compiler.is_compiling()  # a block that is compiled takes it in
+    attend = (_attention if eager else _compiled)(rules, frames)
     out = attend(grouped, key.transpose(1, 2), value.transpose(1, 2), tables)
     return out.unflatten(1, (heads, frames)).permute(0, 2, 3, 1, 4)
 
 
-@functools.cache
-def _attention(rules: Guidance, frames: int, *, compiled: bool) -> Callable[[Tensor, Tensor, Tensor, FlexTables], Tensor]:
-    """The call for these rules, compiled once."""
+_Attend = Callable[[Tensor, Tensor, Tensor, FlexTables], Tensor]
 
+
+@functools.cache
+def _compiled(rules: Guidance, frames: int) -> _Attend:
+    """Compiled when it is first called, and once for these rules."""
+    return torch.compile(_attention(rules, frames), dynamic=False)
+
+
+def _attention(rules: Guidance, frames: int) -> _Attend:
     def attend(query: Tensor, key: Tensor, value: Tensor, tables: FlexTables) -> Tensor:
         def biased(score: Tensor, clip: Tensor, head: Tensor, row: Tensor, column: Tensor) -> Tensor:
             frame = head % frames
@@ -80,4 +87,4 @@ def _attention(rules: Guidance, frames: int, *, compiled: bool) -> Callable[[Ten
 
         return flex_attention(query, key, value, score_mod=biased, enable_gqa=True)  # pyright: ignore[reportReturnType]
 
-    return torch.compile(attend, dynamic=False) if compiled else attend
+    return attend

@@ -66,7 +66,10 @@ class GuidedAttention:
         parts = (geometry.rays, geometry.rays_valid, geometry.directions, geometry.directions_valid)
         rays_dim = geometry.rays.ndim
         self._tables = Tables(*(part.detach() if rays_dim == 4 else part.detach()[None] for part in parts))
-        self._flex = None
+        if self.backend == "flex":
+            from .flex import flex_tables
+
+            self._flex = flex_tables(self._tables, grid)
 
     def clear(self) -> None:
         """Forget the geometry. After the backward pass, not before it."""
@@ -100,12 +103,11 @@ class GuidedAttention:
         return self._tables
 
     def flex_tables_for(self, hidden_states: Tensor) -> FlexTables:
-        """The geometry as the kernel reads it; made once for each `set`. Raises as `tables_for`."""
-        tables = self.tables_for(hidden_states)
-        if self._flex is None or self._flex.x.device != hidden_states.device:
-            from .flex import flex_tables
-
-            self._flex = flex_tables(tables, self.tokens)
+        """The geometry as the kernel reads it. Raises as `tables_for`."""
+        self.tables_for(hidden_states)
+        assert self._flex is not None
+        if self._flex.x.device != hidden_states.device:
+            self._flex = type(self._flex)._make(table.to(hidden_states.device) for table in self._flex)
         return self._flex
 
 

@@ -181,6 +181,14 @@ def test_compiled_blocks_are_one_graph_and_give_the_same(compiler, expected):
     assert_same(gradients(model.train()), gradients(guided().train()))
 
 
+def test_the_kernel_is_part_of_a_compiled_block(expected):
+    torch.compiler.reset()
+    model = guided(backend="flex")
+    model.compile_repeated_blocks(backend="eager", fullgraph=True)
+    with torch.no_grad():
+        torch.testing.assert_close(call(model, 2), expected, rtol=0, atol=1e-5)
+
+
 def test_a_new_clip_does_not_compile_again():
     torch.compiler.reset()
     model, compiled = guided(clips=geometry()), []
