@@ -64,7 +64,8 @@ def flex_attention_of_frames(queries: Tensor, key: Tensor, value: Tensor, tables
     tables = FlexTables._make(table.expand(batch, -1, -1) for table in tables)
     eager = on_cpu or torch.compiler.is_compiling()  # a block that is compiled takes it in
     attend = (_attention if eager else _compiled)(rules, frames)
-    out = attend(grouped, key.transpose(1, 2), value.transpose(1, 2), tables)
+    # Under autocast norms leave float32 beside values in half precision, which only attention of torch itself evens out.
+    out = attend(grouped.to(value.dtype), key.to(value.dtype).transpose(1, 2), value.transpose(1, 2), tables)
     return out.unflatten(1, (heads, frames)).permute(0, 2, 3, 1, 4)
 
 

@@ -229,8 +229,9 @@ def test_geometry_follows_the_device_of_the_hidden_states(backend):
     assert {table.device.type for table in tables} == {"meta"}
 
 
-def test_autocast_and_bf16_weights_stay_near_single_precision(expected):
-    model = guided()
+@pytest.mark.parametrize("backend", ["sdpa", "flex"])
+def test_autocast_and_bf16_weights_stay_near_single_precision(backend, expected):
+    model = guided(backend=backend)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         assert (call(model, 2) - expected).abs().max() < 0.05
     guidance_of(model).set(geometry())
