@@ -279,6 +279,7 @@ class EgoXPipeline(WanImageToVideoPipeline):
         encoded = encoded.to(device)
         # The ego noise comes first: recipes that treat the exo part differently start from the same one.
         noise, exo_noise = (torch.randn(like.shape, generator=generator).to(device) for like in (encoded.prior, encoded.exo))
+        noise = sampling.temperature * noise
         if self.transformer.config.image_dim is None:
             image_embeds = None
         elif image_embeds is None:

@@ -109,6 +109,18 @@ def test_a_seed_decides_the_bytes(pipeline, plain):
     assert not np.array_equal(run(pipeline, seed=1).frames, plain.frames)
 
 
+def test_temperature_scales_the_first_noise_to_nothing_at_zero(parts, pipeline, plain):
+    def at(temperature: float) -> EgoXPipeline:
+        return built(
+            parts, msgspec.structs.replace(PLAIN, sampling=msgspec.structs.replace(PLAIN.sampling, temperature=temperature))
+        )
+
+    assert np.array_equal(run(at(1.0)).frames, plain.frames)
+    cold = at(0.0)
+    assert np.array_equal(run(cold, seed=0).frames, run(cold, seed=1).frames)
+    assert not np.array_equal(run(cold).frames, plain.frames)
+
+
 def test_torchs_own_seed_decides_nothing(pipeline, plain):
     torch.manual_seed(123)
     before = torch.random.get_rng_state()

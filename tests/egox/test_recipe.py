@@ -64,9 +64,13 @@ def test_a_file_of_ones_own_extends_a_shipped_one(tmp_path):
     assert [file.name for file in recipe_files(path)] == ["mine.toml", "paper.toml"]
 
 
-def test_the_key_follows_values_not_words(tmp_path):
+def test_the_key_follows_what_decides_the_weights(tmp_path):
     paper = load_recipe("paper")
     assert recipe_key(msgspec.structs.replace(paper, name="x", summary="y", source="z")) == recipe_key(paper)
+    cold = msgspec.structs.replace(paper.sampling, temperature=0.5)
+    assert recipe_key(msgspec.structs.replace(paper, sampling=cold)) == recipe_key(paper)
+    first = msgspec.structs.replace(paper.training_conditioning, exo_mask="first_frame")
+    assert recipe_key(msgspec.structs.replace(paper, training_conditioning=first)) != recipe_key(paper)
     keys = {recipe_key(load_recipe(name)) for name in recipe_names()}
     assert len(keys) == len(recipe_names())
 
