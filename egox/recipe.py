@@ -52,8 +52,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """shift: flow shift of the scheduler; None keeps that of the checkpoint. guidance_scale: of text; 1 needs one pass a step.
 
-    temperature: standard deviation of the first noise. 1 samples the model; less comes nearer to its mean, which suits a model that
-    is trained too little to sample from: smoother, and less diverse.
+    temperature: standard deviation of the first noise. 1 samples the model; less comes nearer to its mean, which suits a model
+    that is trained too little to sample from: smoother, and less diverse.
     """
 
     steps: int = 50

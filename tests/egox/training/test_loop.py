@@ -89,7 +89,7 @@ def test_an_adapter_begins_as_another_one_ended(tmp_path):
     with pytest.raises(TrainingError, match="holds another training: base was"):
         train(still, transformer(), examples(4), [], tmp_path / "second")
     wide = recipe(lora=Lora(rank=8, alpha=8, also=("patch_embedding",)), rules=GUIDED, steps=1)
-    with pytest.raises(TrainingError, match="cannot begin with .* has rank 4, the recipe rank 8"):
+    with pytest.raises(TrainingError, match=r"cannot begin with .* has rank 4, the recipe rank 8"):
         train(wide, transformer(), examples(4), [], tmp_path / "third", adapter=before)
 
 
