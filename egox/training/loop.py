@@ -390,7 +390,8 @@ def _trainable(recipe: Recipe, transformer: nn.Module, adapter: Path | None) -> 
     elif adapter is None:
         from ..adapter import add_lora
 
-        add_lora(transformer, recipe.model.lora)
+        assert recipe.training is not None  # `train` has looked
+        add_lora(transformer, recipe.model.lora, seed=recipe.training.seed)
     else:
         from ..adapter import AdapterError, load_adapter
 
