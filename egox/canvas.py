@@ -155,21 +155,37 @@ class JointCanvas:
         """The pixel frame that stands for each latent frame: the last of its group, 0, temporal, 2 temporal, ..."""
         return tuple(range(0, self.pixels.frames, self.temporal))
 
+    @property
+    def token_instants(self) -> tuple[int, ...]:
+        """The pixel frame that stands for each frame of tokens: that of the last of its latent frames."""
+        return self.latent_instants[self.patch[0] - 1 :: self.patch[0]]
+
     def fold_frames(self, maps: Tensor) -> Tensor:
         """Per-frame maps [..., frames, h, w] as [..., temporal, latent frames, h, w]: the first frame stands for a whole group.
 
         This is how Wan folds its mask: channel c of latent frame k > 0 is pixel frame temporal * (k - 1) + 1 + c.
+        Raises CanvasError for another number of frames.
         """
         import torch
 
+        if maps.ndim < 3 or maps.shape[-3] != self.pixels.frames:
+            raise CanvasError(f"maps are {tuple(maps.shape)}, expected [..., {self.pixels.frames} frames, height, width]")
         first = maps[..., :1, :, :].expand(*maps.shape[:-3], self.temporal, *maps.shape[-2:])
         whole = torch.cat([first, maps[..., 1:, :, :]], dim=-3)
         return whole.unflatten(-3, (self.latents.frames, self.temporal)).transpose(-4, -3)
 
     def cell_shares(self, maps: Tensor) -> Tensor:
-        """The share of True pixels of each latent cell: bool [..., frames, H, W] to float32 [..., temporal, f, h, w]."""
+        """The share of True pixels of each latent cell: bool [..., frames, H, W] to float32 [..., temporal, f, h, w].
+
+        Raises CanvasError where frames or height are not the canvas's, or the sides are not whole cells.
+        """
         import torch.nn.functional as F
 
+        frames, height = self.pixels.frames, self.pixels.height
+        if maps.ndim < 3 or tuple(maps.shape[-3:-1]) != (frames, height) or maps.shape[-1] % self.spatial:
+            raise CanvasError(
+                f"maps are {tuple(maps.shape)}, expected [..., {frames} frames, {height}, a multiple of {self.spatial}] px"
+            )
         flat = maps.float().flatten(0, -3)[:, None]
         shares = F.avg_pool2d(flat, self.spatial)[:, 0]
         return self.fold_frames(shares.unflatten(0, maps.shape[:-2]))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .cameras import Camera
+from .canvas import JointCanvas
 
 if TYPE_CHECKING:
     from .prior import EgoPrior
@@ -68,6 +69,15 @@ class EgoXClip:
     def ego_size(self) -> tuple[int, int]:
         """(height, width)."""
         return self.prior.shape[1], self.prior.shape[2]
+
+    def canvas(self, codec: Any, transformer: Any = None) -> JointCanvas:
+        """What this clip is laid out on, with the strides of both models; the patch is Wan's without a transformer.
+
+        Raises CanvasError where they do not divide its sizes.
+        """
+        return JointCanvas.of(
+            frames=len(self), exo_size=self.exo_size, ego_size=self.ego_size, codec=codec, transformer=transformer
+        )
 
     def __len__(self) -> int:
         return len(self.exo)

@@ -62,11 +62,14 @@ class EncodedClip:
         return JointCanvas(pixels=pixels, temporal=temporal, spatial=spatial, patch=tuple(transformer.config.patch_size))
 
 
+KEPT = 64
+"""Embeddings of prompts and pictures that are kept."""
+
+
 class Kept:
     """The latest embeddings of prompts and pictures: negative prompts come again with every clip, prompts with every seed."""
 
-    def __init__(self, most: int = 64) -> None:
-        self._most = most
+    def __init__(self) -> None:
         self._tensors: OrderedDict[Hashable, Tensor] = OrderedDict()
 
     def get(self, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
@@ -74,7 +77,7 @@ class Kept:
         if key not in self._tensors:
             self._tensors[key] = make()
         self._tensors.move_to_end(key)
-        while len(self._tensors) > self._most:
+        while len(self._tensors) > KEPT:
             self._tensors.popitem(last=False)
         return self._tensors[key]
 

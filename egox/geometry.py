@@ -97,7 +97,7 @@ def token_geometry(
     Raises GeometryError where sizes or counts differ, or no instant of a latent frame has any depth.
     """
     _check(canvas, depth_m, exo, ego)
-    instants = canvas.latent_instants[canvas.patch[0] - 1 :: canvas.patch[0]]
+    instants = canvas.token_instants
     depth_m = np.asarray(depth_m)[list(instants)]
     depth_m = np.where(np.isfinite(depth_m) & (depth_m > 0), depth_m, np.float32(0))
     if not depth_m.any():

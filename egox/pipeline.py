@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from weakref import ref
 
 import numpy as np
 import torch
@@ -40,7 +41,17 @@ from .encoding import (
 )
 from .geometry import TokenGeometry, token_geometry
 from .recipe import Recipe, load_recipe
-from .sampling import Callback, Sampling, SamplingError, check_channels, check_places, shifted
+from .sampling import (
+    Callback,
+    ClipInWork,
+    SamplingError,
+    check_channels,
+    check_places,
+    check_settings,
+    check_text_length,
+    seeded,
+    shifted,
+)
 from .threads import one_thread
 
 if TYPE_CHECKING:
@@ -101,6 +112,7 @@ class EgoXPipeline(WanImageToVideoPipeline):
             raise SamplingError("two transformers and a timestep a token are Wan 2.2's; EgoX is built on Wan 2.1")
         recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
         check_channels(vae, transformer)
+        check_text_length(transformer, recipe.model.text_tokens)
         if recipe.model.preconditioner == "fitted" and preconditioner is None:
             raise SamplingError(f"recipe {recipe.name} samples through a preconditioner: give the one of these weights")
         super().__init__(
@@ -115,7 +127,7 @@ class EgoXPipeline(WanImageToVideoPipeline):
         self.register_modules(preconditioner=preconditioner)
         self.recipe = recipe
         self.backend: Literal["sdpa", "flex"] = backend
-        self._work: Sampling | None = None
+        self._work: ClipInWork | None = None
         self._kept = Kept()
         self._base_also: dict[str, Tensor] = {}
 
@@ -209,18 +221,18 @@ class EgoXPipeline(WanImageToVideoPipeline):
         seed, or a generator on the CPU: all randomness comes from it, and it means the same noise on every device.
         num_inference_steps, guidance_scale: None takes the recipe's.
         prompt_embeds, negative_prompt_embeds: [length, width], instead of the clip's prompt and the recipe's negative prompt.
-        callback_on_step_end: as in the stock pipeline; it sees the whole canvas, and changes of the exo columns are undone.
+        callback_on_step_end: as in the stock pipeline; it sees the whole canvas, and changes of the exo columns are undone,
+        also those made in place.
         Raises CanvasError for sizes that do not fit the model, ClipError for a clip without depth where guidance needs it,
         SamplingError for everything else, such as latents that are not finite after a step.
         """
         if generator is None and seed is not None:
-            generator = torch.Generator().manual_seed(seed)
+            generator = seeded(seed)
         elif generator is None or seed is not None:
             raise SamplingError("give a seed, or a generator in its place: all randomness comes from it")
         self._check_call(generator, allow_step_cache)
-        canvas = JointCanvas.of(
-            frames=len(clip), exo_size=clip.exo_size, ego_size=clip.ego_size, codec=self.vae, transformer=self.transformer
-        )
+        check_settings(*self._settings(num_inference_steps, guidance_scale), self.scheduler)
+        canvas = clip.canvas(self.vae, self.transformer)
         check_places(self.transformer, canvas.tokens)
         geometry = self._geometry(clip, canvas)
         embeds = self.embed_text(clip.prompt) if prompt_embeds is None else prompt_embeds
@@ -266,10 +278,8 @@ class EgoXPipeline(WanImageToVideoPipeline):
         """
         self._check_call(generator, allow_step_cache)
         sampling, rules = self.recipe.sampling, self.recipe.conditioning
-        steps = sampling.steps if num_inference_steps is None else num_inference_steps
-        scale = sampling.guidance_scale if guidance_scale is None else guidance_scale
-        if steps < 1:
-            raise SamplingError(f"{steps} steps: sampling takes at least one")
+        steps, scale = self._settings(num_inference_steps, guidance_scale)
+        check_settings(steps, scale, self.scheduler)
         if scale > 1 and negative_prompt_embeds is None:
             negative_prompt_embeds = self.embed_text(sampling.negative_prompt)
         canvas = encoded.canvas(self.vae, self.transformer)
@@ -285,8 +295,8 @@ class EgoXPipeline(WanImageToVideoPipeline):
         elif image_embeds is None:
             image_embeds = self._embed_picture(encoded.exo, noise, context_frame)
         else:
-            image_embeds = image_embeds[None]
-        work = Sampling(grid, rules, encoded, noise, exo_noise, image_embeds)
+            image_embeds = self._checked_picture(image_embeds)[None]
+        work = ClipInWork(grid, rules, encoded, noise, exo_noise, image_embeds)
         callback, wanted = callback_on_step_end, tuple(callback_on_step_end_tensor_inputs)
         if isinstance(callback, (PipelineCallback, MultiPipelineCallbacks)):
             wanted = tuple(callback.tensor_inputs)
@@ -320,7 +330,7 @@ class EgoXPipeline(WanImageToVideoPipeline):
             )
         device = get_module_execution_device(self.text_encoder)
         return self._kept.get(
-            ("text", text, rules.text, tokens),
+            ("text", text, rules.text, tokens, ref(self.tokenizer), ref(self.text_encoder)),
             lambda: encode_text(self.tokenizer, self.text_encoder, text, rules=rules, tokens=tokens, device=device),
         )
 
@@ -335,7 +345,7 @@ class EgoXPipeline(WanImageToVideoPipeline):
             raise SamplingError("the transformer takes the embeddings of a picture, and there are none")
         return embeds.to(device or self._execution_device)
 
-    def _in_work(self) -> Sampling:
+    def _in_work(self) -> ClipInWork:
         if self._work is None:
             raise SamplingError("no clip is in work: call the pipeline with a clip")
         return self._work
@@ -393,7 +403,7 @@ class EgoXPipeline(WanImageToVideoPipeline):
             raise SamplingError(f"image context {rules.image_context!r} takes {needed}")
         device = get_module_execution_device(self.image_encoder)
         return self._kept.get(
-            ("picture", sha256(picture.tobytes()).digest(), picture.shape),
+            ("picture", sha256(picture.tobytes()).digest(), picture.shape, ref(self.image_processor), ref(self.image_encoder)),
             lambda: encode_picture(self.image_processor, self.image_encoder, picture, rules, device=device),
         )
 
@@ -404,6 +414,17 @@ class EgoXPipeline(WanImageToVideoPipeline):
                 f"prompt embeddings are {None if embeds is None else tuple(embeds.shape)}, expected [length, {width}]"
             )
         return padded(embeds, self.recipe.model.text_tokens).to(self._execution_device)
+
+    def _checked_picture(self, embeds: Tensor) -> Tensor:
+        width = self.transformer.config.image_dim
+        if embeds.ndim != 2 or not len(embeds) or embeds.shape[1] != width:
+            raise SamplingError(f"picture embeddings are {tuple(embeds.shape)}, expected [n, {width}]")
+        return embeds
+
+    def _settings(self, steps: int | None, guidance_scale: float | None) -> tuple[int, float]:
+        """Steps and scale of a call, the recipe's where it names none."""
+        own = self.recipe.sampling
+        return own.steps if steps is None else steps, own.guidance_scale if guidance_scale is None else guidance_scale
 
     def _check_call(self, generator: torch.Generator, allow_step_cache: bool) -> None:
         if not isinstance(generator, torch.Generator) or generator.device.type != "cpu":

@@ -34,6 +34,8 @@ def test_the_mini_canvas_has_880_tokens():
 def test_latent_frames_stand_at_the_last_frame_of_their_group():
     assert FULL.latent_instants == tuple(range(0, 49, 4))
     assert len(MINI.latent_instants) == MINI.latents.frames
+    assert FULL.token_instants == FULL.latent_instants
+    assert JointCanvas(pixels=Grid(frames=13, height=32, exo=48, ego=32), patch=(2, 2, 2)).token_instants == (4, 12)
 
 
 def test_exo_is_on_the_left_and_splitting_undoes_joining():
@@ -97,6 +99,17 @@ def test_shares_are_the_fraction_of_true_pixels_of_a_cell():
     assert shares[:, 0, 0, 0].tolist() == [0.5] * 4
     assert shares[1, 2].eq(1).all()  # frame 6 is the second of the group 5..8
     assert shares.sum() == 4 * 0.5 + 16
+
+
+@pytest.mark.parametrize("shape", [(9, 33, 35), (9, 32, 35), (8, 32, 32), (32, 32)])
+def test_maps_of_another_size_are_refused_not_cut(shape):
+    with pytest.raises(CanvasError, match=r"maps are .*, expected \[\.\.\., 9 frames, 32, a multiple of 8\] px"):
+        TINY.cell_shares(torch.ones(shape, dtype=torch.bool))
+
+
+def test_another_number_of_frames_does_not_fold():
+    with pytest.raises(CanvasError, match=r"maps are \(8, 1, 1\), expected \[\.\.\., 9 frames, height, width\]"):
+        TINY.fold_frames(torch.zeros(8, 1, 1))
 
 
 def test_one_frame_and_one_view_alone_are_canvases():

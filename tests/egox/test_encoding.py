@@ -268,13 +268,14 @@ def test_padding_is_zero_and_too_long_is_refused():
         padded(embeds[None], 5)
 
 
-def test_what_was_embedded_is_kept_until_others_push_it_out():
+def test_what_was_embedded_is_kept_until_others_push_it_out(monkeypatch):
     made: list[str] = []
 
     def make(name: str) -> torch.Tensor:
         return kept.get(name, lambda: made.append(name) or torch.zeros(1))
 
-    kept = Kept(most=2)
+    monkeypatch.setattr("egox.encoding.KEPT", 2)
+    kept = Kept()
     for name in ("a", "b", "a", "c", "a", "b"):
         make(name)
     assert made == ["a", "b", "c", "b"]

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from egox.adapter import AdapterError, add_lora
-from egox.attention import guidance_of
+from egox.attention import GuidanceError, guidance_of
 from egox.canvas import CanvasError
 from egox.checkpoints import MissingWeights, folder_of
 from egox.clip import ClipError, EgoXClip
@@ -236,10 +236,15 @@ def test_what_a_callback_does_to_exo_is_undone_and_to_ego_counts(pipeline, plain
         latents[..., :EXO] = 7
         return {"latents": latents}
 
+    def spoil_in_place(_pipeline: Any, _step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        tensors["latents"][..., :EXO] = 7
+        return {}
+
     def shift(_pipeline: Any, _step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         return {"latents": tensors["latents"] + 0.1}
 
     assert torch.equal(run(pipeline, callback_on_step_end=spoil).latents, plain.latents)
+    assert torch.equal(run(pipeline, callback_on_step_end=spoil_in_place).latents, plain.latents)
     assert not torch.equal(run(pipeline, callback_on_step_end=shift).latents, plain.latents)
 
 
@@ -335,6 +340,15 @@ def test_texts_and_pictures_are_embedded_once(parts):
     assert sorted(calls) == ["image_encoder", *["text_encoder"] * 3]  # two prompts and the negative one
 
 
+def test_another_encoder_makes_its_own_embeddings(parts):
+    pipeline = built(parts)
+    before = pipeline.embed_text("a cup")
+    pipeline.text_encoder = tiny.text(seed=1)[1]
+    assert not torch.equal(pipeline.embed_text("a cup"), before)
+    pipeline.text_encoder = parts["text_encoder"]
+    assert pipeline.embed_text("a cup") is before
+
+
 def test_embeddings_take_the_place_of_the_text_encoder(parts, pipeline, plain):
     mute = built(parts, text_encoder=None, tokenizer=None)
     assert torch.equal(run(mute, prompt_embeds=pipeline.embed_text("a cup")).latents, plain.latents)
@@ -367,7 +381,7 @@ def test_a_transformer_without_an_image_branch_needs_no_picture(parts):
     assert run(bare).frames.shape == (9, 32, 32, 3)
 
 
-def test_a_preconditioner_is_on_while_sampling_and_off_afterwards(parts, plain):
+def test_preconditioner_and_geometry_are_on_while_sampling_and_off_afterwards(parts, plain):
     from egox.mini import Preconditioner
 
     random = torch.Generator().manual_seed(0)
@@ -376,6 +390,8 @@ def test_a_preconditioner_is_on_while_sampling_and_off_afterwards(parts, plain):
     with_one = built(parts, preconditioner=Preconditioner.fit([(target, condition, valid)]))
     assert (run(with_one).latents - plain.latents).abs().max() > 1e-3
     assert not with_one.transformer._forward_hooks
+    with pytest.raises(GuidanceError, match="no geometry is set"):  # nor does it see the last clip's geometry
+        with_one.transformer(torch.zeros(1, 36, 3, 4, 10), torch.tensor([500]), torch.zeros(1, 512, 32))
     assert torch.equal(run(with_one).latents, run(with_one).latents)
 
 
@@ -559,11 +575,16 @@ def test_latents_that_are_not_finite_name_the_step(parts):
     def spoil(_pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         return {"latents": tensors["latents"] * (torch.nan if step == 0 else 1)}
 
-    with pytest.raises(SamplingError, match="not finite after step 2 of 3"):
+    with pytest.raises(SamplingError, match="callback_on_step_end made latents that are not finite after step 1 of 3"):
         run(pipeline, num_inference_steps=3, callback_on_step_end=spoil)
     pipeline.transformer.proj_out.weight.data[0, 0] = torch.inf
     with pytest.raises(SamplingError, match="not finite after step 1 of 2"):
         run(pipeline)
+
+
+def test_a_callback_that_returns_nothing_is_told_what_to_return(pipeline):
+    with pytest.raises(SamplingError, match="returned NoneType after step 1 of 2, expected a dict"):
+        run(pipeline, callback_on_step_end=lambda *_: None)
 
 
 def test_an_error_leaves_the_pipeline_usable(parts, plain):
@@ -622,9 +643,44 @@ def test_embeddings_of_another_width_are_refused(pipeline):
         run(pipeline, prompt_embeds=torch.zeros(3, 7))
 
 
-def test_no_steps_are_refused(pipeline):
-    with pytest.raises(SamplingError, match="0 steps"):
-        run(pipeline, num_inference_steps=0)
+@pytest.mark.parametrize("embeds", [torch.zeros(1, 257, 32), torch.zeros(257, 31), torch.zeros(0, 32)])
+def test_picture_embeddings_of_another_shape_are_refused(pipeline, embeds):
+    with pytest.raises(SamplingError, match=r"picture embeddings are \(.*\), expected \[n, 32\]"):
+        pipeline.sample(
+            encode_clip(pipeline.vae, tiny.clip(), tiny.CANVAS, PLAIN.conditioning),
+            geometry=None,
+            generator=torch.Generator(),
+            prompt_embeds=tiny.prompt_embeds(),
+            image_embeds=embeds,
+        )
+
+
+def test_another_text_length_is_refused_where_the_transformer_takes_a_picture(parts):
+    """The stock attention takes all embeddings but the last 512 for the picture's."""
+    short = msgspec.structs.replace(PLAIN, model=msgspec.structs.replace(PLAIN.model, text_tokens=64))
+    with pytest.raises(SamplingError, match=r"model\.text_tokens is 64, .*set text_tokens = 512"):
+        built(parts, short)
+    bare = built(parts, short, transformer=tiny.transformer(image=False), image_encoder=None, image_processor=None)
+    assert run(bare).frames.shape == (9, 32, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"num_inference_steps": 0}, "0 steps: sampling takes at least one"),
+        ({"num_inference_steps": 1001}, "1001 steps: .* this scheduler has 1000 levels"),
+        ({"guidance_scale": float("nan")}, "guidance_scale is nan, expected a finite number"),
+        ({"guidance_scale": float("inf")}, "guidance_scale is inf"),
+    ],
+)
+def test_settings_that_cannot_be_sampled_are_named(pipeline, options, said):
+    with pytest.raises(SamplingError, match=said):
+        run(pipeline, **options)
+
+
+def test_a_seed_that_torch_does_not_take_is_named(pipeline):
+    with pytest.raises(SamplingError, match=rf"seed is {2**70}, expected a whole number from 0 to"):
+        pipeline(tiny.clip(), seed=2**70)
 
 
 def test_a_text_to_video_base_is_refused(parts):
@@ -638,6 +694,16 @@ def test_a_scheduler_that_does_not_sample_flows_is_refused(parts):
     unshifted = msgspec.structs.replace(PLAIN, sampling=msgspec.structs.replace(PLAIN.sampling, shift=None))
     with pytest.raises(SamplingError, match="does not sample flow matching"):
         built(parts, unshifted, scheduler=UniPCMultistepScheduler())
+
+
+def test_a_scheduler_whose_shift_cannot_be_set_is_not_replaced(parts):
+    from diffusers import DPMSolverMultistepScheduler, FlowMatchEulerDiscreteScheduler
+
+    with pytest.raises(SamplingError, match=r"sampling\.shift = 3\.0, and FlowMatchEulerDiscreteScheduler has no flow_shift"):
+        built(parts, scheduler=FlowMatchEulerDiscreteScheduler())
+    other = built(parts, scheduler=DPMSolverMultistepScheduler()).scheduler
+    assert isinstance(other, DPMSolverMultistepScheduler)
+    assert (other.config.flow_shift, other.config.use_flow_sigmas) == (3.0, True)
 
 
 def test_an_image_encoder_that_is_missing_is_said(parts):
