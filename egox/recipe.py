@@ -8,10 +8,11 @@ parts of it. Sampling and training may condition differently (the published weig
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_type_hints
 
 import msgspec
 
@@ -65,6 +66,12 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __post_init__(self) -> None:
         if not 0 <= self.temperature <= 2:
             raise ValueError(f"temperature is {self.temperature}, expected 0 to 2")
+        if self.steps < 1:
+            raise ValueError(f"steps is {self.steps}, expected at least 1")
+        if not 0 <= self.guidance_scale < float("inf"):
+            raise ValueError(f"guidance_scale is {self.guidance_scale}, expected a finite number, 1 for no guidance by text")
+        if self.shift is not None and not 0 < self.shift < float("inf"):
+            raise ValueError(f"shift is {self.shift}, expected a finite number above 0")
 
 
 class NoiseLevels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -111,16 +118,23 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """source: where the values come from, and where sources disagree."""
+    """source: where the values come from, and where sources disagree.
+
+    training_conditioning: what training conditions on; that of sampling where none is given.
+    """
 
     name: str = ""
     summary: str
     source: str = ""
     model: Model
     conditioning: Conditioning = Conditioning()
-    training_conditioning: Conditioning = Conditioning()
+    training_conditioning: Conditioning = None  # pyright: ignore[reportAssignmentType] - see __post_init__
     sampling: Sampling = Sampling()
     training: Training | None = None
+
+    def __post_init__(self) -> None:
+        if self.training_conditioning is None:
+            msgspec.structs.force_setattr(self, "training_conditioning", self.conditioning)
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -131,27 +145,21 @@ def recipe_names() -> tuple[str, ...]:
 
 def load_recipe(name: str | Path) -> Recipe:
     """A shipped recipe by its name, or a TOML file of one's own by its path. Raises RecipeError in one sentence."""
-    table = _table(str(name), seen=())
-    changes = table.pop("training_conditioning", {})
-    table["training_conditioning"] = _merged(table.get("conditioning", {}), changes)
+    table: dict[str, Any] = {}
+    for _, own in _chain(str(name)):
+        table = _merged({key: value for key, value in own.items() if key != "extends"}, table)
+    changes = {"training_conditioning": table.pop("training_conditioning", {})}
+    table |= _merged({"training_conditioning": table.get("conditioning", {})}, changes)
     table["name"] = str(name).removesuffix(".toml")
     try:
         return msgspec.convert(table, Recipe)
     except msgspec.ValidationError as error:
-        raise RecipeError(f"recipe {name}: {error}") from None
+        raise RecipeError(f"recipe {name}: {error}{_meant(str(error))}") from None
 
 
 def recipe_files(name: str | Path) -> tuple[Path, ...]:
     """The TOML files that a recipe is made of: its own, and those that it extends."""
-    found: list[Path] = []
-    following: str | None = str(name)
-    while following is not None:
-        path, table = _read(following)
-        if path in found:
-            raise RecipeError(f"{path} extends itself")
-        found.append(path)
-        following = table.get("extends")
-    return tuple(found)
+    return tuple(path for path, _ in _chain(str(name)))
 
 
 def recipe_key(recipe: Recipe) -> bytes:
@@ -162,25 +170,49 @@ def recipe_key(recipe: Recipe) -> bytes:
     return msgspec.json.encode(plain, order="deterministic")
 
 
-def _table(name: str, *, seen: tuple[str, ...]) -> dict[str, Any]:
-    if name in seen:
-        raise RecipeError(f"recipe {name} extends itself: {' -> '.join((*seen, name))}")
-    _, table = _read(name)
-    base = table.pop("extends", None)
-    return table if base is None else _merged(_table(base, seen=(*seen, name)), table)
+def _chain(name: str) -> list[tuple[Path, dict[str, Any]]]:
+    """The file of a recipe and those that it extends, each with what it holds; a path in a file is from where that file lies."""
+    found: list[tuple[Path, dict[str, Any]]] = []
+    following: str | None = name
+    while following is not None:
+        path = _path(following, beside=found[-1][0].parent if found else Path())
+        names = [str(earlier) for earlier, _ in found]
+        if any(path.resolve() == earlier.resolve() for earlier, _ in found):
+            raise RecipeError(f"recipe {path} extends itself: {' -> '.join((*names, str(path)))}")
+        table = _read(path)
+        found.append((path, table))
+        following = table.get("extends")
+        if following is not None and not isinstance(following, str):
+            raise RecipeError(f"{path}: extends is {following!r}, expected the name of a recipe, or the path of a .toml file")
+    return found
 
 
-def _read(name: str) -> tuple[Path, dict[str, Any]]:
-    path = _path(name)
+def _meant(error: str) -> str:
+    """The nearest key that there is, for an error that names an unknown one."""
+    unknown = re.search(r"unknown field `(.*?)`(?: - at `\$\.(.*)`)?", error)
+    if unknown is None:
+        return ""
+    kind: Any = Recipe
+    for part in (unknown[2] or "").split("."):
+        for member in (kind, *get_args(kind)):
+            if part and hasattr(member, "__struct_fields__"):
+                kind = get_type_hints(member)[part]
+                break
+    names = next(member.__struct_fields__ for member in (kind, *get_args(kind)) if hasattr(member, "__struct_fields__"))
+    near = difflib.get_close_matches(unknown[1], names, n=1, cutoff=0.4)
+    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(names)}"
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
-        return path, msgspec.toml.decode(path.read_bytes())
+        return msgspec.toml.decode(path.read_bytes())
     except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
         raise RecipeError(f"{path}: {error}") from None
 
 
-def _path(name: str) -> Path:
+def _path(name: str, *, beside: Path) -> Path:
     if name.endswith(".toml"):
-        return Path(name)
+        return beside / name
     if name not in recipe_names():
         near = difflib.get_close_matches(name, recipe_names(), n=1, cutoff=0.4)
         meant = f"did you mean {near[0]!r}? " if near else ""

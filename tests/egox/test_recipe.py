@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from egox.conditioning import Conditioning, Guidance
-from egox.recipe import RecipeError, load_recipe, recipe_files, recipe_key, recipe_names
+from egox.recipe import Model, Recipe, RecipeError, load_recipe, recipe_files, recipe_key, recipe_names
 
 ABLATIONS = {
     "no-gga": {"guidance": {"on": False}},
@@ -64,6 +64,25 @@ def test_a_file_of_ones_own_extends_a_shipped_one(tmp_path):
     assert [file.name for file in recipe_files(path)] == ["mine.toml", "paper.toml"]
 
 
+def test_a_path_that_is_extended_is_from_where_the_recipe_lies(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "base.toml").write_text('extends = "paper"\n[sampling]\nsteps = 3\n')
+    path = tmp_path / "mine" / "own.toml"
+    path.write_text('extends = "../base.toml"\nsummary = "own"\n')
+    assert load_recipe(path).sampling.steps == 3
+    assert [file.name for file in recipe_files(path)] == ["own.toml", "base.toml", "paper.toml"]
+    monkeypatch.chdir(tmp_path / "mine")
+    assert load_recipe("own.toml").sampling.steps == 3
+
+
+def test_a_recipe_made_in_python_trains_on_what_it_samples_on():
+    rules = Conditioning(exo="noised")
+    made = Recipe(summary="own", model=Model(checkpoint="mini"), conditioning=rules)
+    assert made.training_conditioning == rules
+    apart = Recipe(summary="own", model=Model(checkpoint="mini"), conditioning=rules, training_conditioning=Conditioning())
+    assert apart.training_conditioning == Conditioning()
+
+
 def test_the_key_follows_what_decides_the_weights(tmp_path):
     paper = load_recipe("paper")
     assert recipe_key(msgspec.structs.replace(paper, name="x", summary="y", source="z")) == recipe_key(paper)
@@ -84,7 +103,16 @@ def test_a_wrong_name_gets_a_suggestion():
     ("text", "said"),
     [
         ("summary = ", "mine.toml: "),
-        ('extends = "paper"\n[sampling]\nstepps = 3\n', r"unknown field `stepps` - at `\$.sampling`"),
+        ('extends = "paper"\n[sampling]\nstepps = 3\n', r"unknown field `stepps` - at `\$.sampling`; did you mean 'steps'\?"),
+        ('extends = "paper"\nsamplin = 3\n', "unknown field `samplin`; did you mean 'sampling'"),
+        ('extends = "paper"\n[model.lora]\nrnk = 3\n', r"unknown field `rnk` .*model\.lora`; did you mean 'rank'"),
+        ('extends = "paper"\n[training_conditioning.guidance]\nzzz = 3\n', "unknown field `zzz`.*there are on, form, strength"),
+        ('extends = "paper"\n[sampling]\nsteps = 0\n', r"steps is 0, expected at least 1 - at `\$.sampling`"),
+        ('extends = "paper"\n[sampling]\nshift = -1\n', r"shift is -1\.0, expected a finite number above 0"),
+        ('extends = "paper"\n[sampling]\nguidance_scale = nan\n', "guidance_scale is nan"),
+        ("extends = 3\n", r"mine\.toml: extends is 3, expected the name of a recipe"),
+        ('extends = "paper"\nconditioning = 3\n', r"Expected `object`, got `int` - at `\$.conditioning`"),
+        ('extends = "paper"\ntraining_conditioning = 3\n', r"got `int` - at `\$.training_conditioning`"),
         ('extends = "paper"\n[sampling]\nsteps = "many"\n', r"Expected `int`, got `str` - at `\$.sampling.steps`"),
         ('extends = "paper"\n[conditioning]\nexo = "murky"\n', r"'murky' - at `\$.conditioning.exo`"),
         ('extends = "paper"\n[conditioning.guidance]\nstrength = 0\n', "guidance strength is 0"),
