@@ -20,6 +20,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.autoencoders.vae import DecoderOutput, DiagonalGaussianDistribution
 from diffusers.models.modeling_outputs import AutoencoderKLOutput
 from diffusers.models.modeling_utils import ModelMixin
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -99,6 +100,7 @@ class FixedBasisCodec(ModelMixin, ConfigMixin):
         """
         return ((self.first.pixel_spread**2 + self.group.pixel_spread**2) / 2).sqrt()
 
+    @apply_forward_hook
     def encode(self, x: Tensor, return_dict: bool = True) -> AutoencoderKLOutput | tuple[DiagonalGaussianDistribution]:
         if x.ndim != 5 or x.shape[1] != 3 or x.shape[2] % GROUP != 1 or x.shape[3] % SIDE or x.shape[4] % SIDE:
             raise CodecError(
@@ -113,6 +115,7 @@ class FixedBasisCodec(ModelMixin, ConfigMixin):
         posterior = DiagonalGaussianDistribution(torch.cat([z, torch.zeros_like(z)], dim=1), deterministic=True)
         return AutoencoderKLOutput(latent_dist=posterior) if return_dict else (posterior,)
 
+    @apply_forward_hook
     def decode(self, z: Tensor, return_dict: bool = True) -> DecoderOutput | tuple[Tensor]:
         """[n, 16, 1 + k, h, w] to [n, 3, 1 + 4 k, 8 h, 8 w], clamped to -1..1 as Wan's codec does."""
         if z.ndim != 5 or z.shape[1] != CHANNELS:

@@ -24,7 +24,7 @@ basis but without covariance over frames it was 1.26, of an unconditional unit G
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self
 
 import torch
@@ -59,8 +59,11 @@ class Preconditioner(ModelMixin, ConfigMixin):
     """Fitted once per canvas and data (`fit`), kept beside the weights, hooked into a stock transformer (`attach`).
 
     height, width: latent cells of the ego columns. frames: latent frames of the clips that it serves, besides single ones.
-    Its file has about 1 MB at the mini canvas.
+    Its file has about 1 MB at the mini canvas. It is and computes in float32, whatever pipeline or autocast around it do: half
+    precision would round away small variances.
     """
+
+    _keep_in_fp32_modules = ["place", "offset", "gains", "basis", "mixing", "variance"]  # noqa: RUF012 - diffusers reads a list
 
     place: Tensor  # [kinds, 16, height, width]; kinds of frames are the first, and all later ones
     offset: Tensor  # the same
@@ -126,11 +129,25 @@ class Preconditioner(ModelMixin, ConfigMixin):
         told = offset + (seen * share + hole * (1 - share)) * (condition.float() - place)
         return place + told * _present(condition)[:, None, None, None, None]
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """`to` and the like move it, and leave its precision alone."""
+        before = dict(self._buffers)
+        super()._apply(fn, recurse)
+        for name, tensor in before.items():
+            moved = self._buffers[name]
+            if tensor is not None and moved is not None and moved.dtype != tensor.dtype:
+                self._buffers[name] = tensor.to(moved.device)
+        return self
+
     def velocity(self, output: Tensor, state: Tensor, level: Tensor, condition: Tensor, known: Tensor) -> Tensor:
         """The velocity from the transformer's output F, [n, 16, f, h, w] float32, all on the ego columns.
 
         output, state, condition: [n, 16, f, h, w]; level: [n] in 0..1; known: [n, f, h, w].
         """
+        with torch.autocast(state.device.type, enabled=False):
+            return self._velocity(output, state, level, condition, known)
+
+    def _velocity(self, output: Tensor, state: Tensor, level: Tensor, condition: Tensor, known: Tensor) -> Tensor:
         guess = self.guess(condition, known)
         turned = torch.stack([state.float(), guess, output.float()]).flatten(4) @ self.basis  # [3, n, 16, f, components]
         whole = state.shape[2] > 1

@@ -190,15 +190,17 @@ def pipeline() -> EgoXPipeline:
     return made
 
 
-def test_the_pass_of_a_step_is_the_one_that_the_sampler_makes(pipeline):
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+def test_the_pass_of_a_step_is_the_one_that_the_sampler_makes(pipeline, scale):
+    """Also where text does not guide, and a step is one pass."""
     clip, reached = tiny.clip(prompt="a cup"), {}
 
     def keep(_, step, timestep, tensors):
         reached[step] = tensors["latents"].clone()
         return {}
 
-    pipeline(clip, seed=4, callback_on_step_end=keep)
-    calls = [call_at_step(pipeline, clip, step=step, seed=4) for step in (1, 2, 3)]
+    pipeline(clip, seed=4, guidance_scale=scale, callback_on_step_end=keep)
+    calls = [call_at_step(pipeline, clip, step=step, seed=4, guidance_scale=scale) for step in (1, 2, 3)]
     for before, call in zip((0, 1), calls[1:]):
         assert torch.equal(call.named["hidden_states"][:, :16], reached[before])
     prompt = pipeline.embed_text("a cup")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from accelerate.hooks import ModelHook, add_hook_to_module, remove_hook_from_module
 from torch import Tensor
 
 from egox.mini import CodecError, FixedBasisCodec, fit_codec
@@ -128,6 +129,25 @@ def test_a_kept_codec_encodes_the_same_whatever_kind_it_is_loaded_in(codec: Fixe
         assert loaded.config.group_psnr == codec.config.group_psnr
     z = codec.encode(x.bfloat16()).latent_dist.mode()
     assert z.dtype == codec.decode(z).sample.dtype == torch.bfloat16
+
+
+def test_hooks_that_move_models_see_it_encode_and_decode(codec: FixedBasisCodec) -> None:
+    """Model offloading hangs on them; neither is a call of the module."""
+
+    class Counted(ModelHook):
+        calls = 0
+
+        def pre_forward(self, module: torch.nn.Module, *args: object, **kwargs: object) -> tuple[object, object]:
+            self.calls += 1
+            return args, kwargs
+
+    hook = Counted()
+    add_hook_to_module(codec, hook)
+    z = codec.encode(pixels(videos(1)[0])).latent_dist.mode()
+    assert hook.calls == 1
+    codec.decode(z)
+    assert hook.calls == 2
+    remove_hook_from_module(codec)
 
 
 def test_the_fit_is_the_same_every_time_and_reads_once() -> None:

@@ -212,6 +212,34 @@ def test_sampling_without_an_output_draws_the_gaussian_of_the_fit(fitted: Precon
     torch.testing.assert_close(z[:, 5].flatten(1), expected, atol=0.02, rtol=0)
 
 
+@pytest.mark.parametrize("t", [1.0, 0.5, 0.1])
+def test_a_unit_gaussian_output_has_the_spread_that_velocities_have(fitted: Preconditioner, t: float) -> None:
+    """Given z_t, the velocity of a Gaussian of covariance C has covariance C ((1 - t)^2 C + t^2)^-1: the scale of F."""
+    _, condition, mask = examples(1, seed=4)
+    condition, known = condition.expand(48, -1, -1, -1, -1), mask.mean(1).expand(48, -1, -1, -1)
+    state, level = torch.zeros(condition.shape), torch.full((48,), t)
+    each = torch.eye(48).view(48, 1, 3, 4, 4).expand(-1, 16, -1, -1, -1)  # one cell of F in each sample
+    at_rest = fitted.velocity(torch.zeros_like(state), state, level, condition, known)
+    moved = (fitted.velocity(each, state, level, condition, known) - at_rest).double()
+    for channel in (0, 7, 15):
+        sigma, columns = covariance(fitted, channel), moved[:, channel].flatten(1).T
+        expected = sigma @ torch.linalg.inv((1 - t) ** 2 * sigma + t**2 * torch.eye(48, dtype=torch.float64))
+        torch.testing.assert_close(columns @ columns.T, expected, atol=2e-3, rtol=2e-3)
+
+
+def test_it_stays_float32_whatever_is_around_it(fitted: Preconditioner, tmp_path: Path) -> None:
+    _, condition, mask = examples(2, seed=4)
+    state, output = torch.randn(2, *condition.shape, generator=torch.Generator().manual_seed(2))
+    arguments = (output, state, torch.tensor([0.1, 0.9]), condition, mask.mean(1))
+    expected = fitted.velocity(*arguments)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(fitted.velocity(*arguments), expected)
+    fitted.save_pretrained(tmp_path)
+    loaded = Preconditioner.from_pretrained(tmp_path, torch_dtype=torch.bfloat16)
+    for cast in (loaded, loaded.to(torch.bfloat16), loaded.half()):
+        assert torch.equal(cast.velocity(*arguments), expected)
+
+
 def test_at_the_ends_the_velocity_is_bounded_and_simple(fitted: Preconditioner) -> None:
     _, condition, mask = examples(2, seed=4)
     state, output = torch.randn(2, *condition.shape, generator=torch.Generator().manual_seed(2))
@@ -263,6 +291,7 @@ def test_the_transformer_returns_velocities_on_ego_columns_and_nothing_on_exo(
     fitted: Preconditioner, transformer: WanTransformer3DModel, frames: int
 ) -> None:
     _, condition, mask = examples(2, frames, seed=4)
+    mask = mask * torch.tensor([1.0, 0.5, 0.25, 0.0]).view(4, 1, 1, 1)  # each channel is another frame of a group
     inputs, state = inputs_of(condition, mask)
     levels = torch.tensor([0.3, 0.9])
     stock = call(transformer, inputs, levels)
