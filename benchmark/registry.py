@@ -12,15 +12,15 @@ import importlib
 import importlib.util
 import math
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .datasets.file_digests import FileDigests
 from .errors import UserError, unknown
-from .files import file_key
 from .inputs import Input, Privilege
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class NoOptions:
 class Declared:
     """What options may change in a spec: inputs, views, and files outside Python that decide the output. Never the privilege.
 
-    name: what is appended to the method's id, for a method that stands for many. An options class that has a say in these
+    name: what is appended to the method's id, for a method that stands for many. remark: as of the spec. An options class that has a say in these
     offers `declared() -> Declared`; see `MethodSpec.with_options`.
     """
 
@@ -73,6 +73,7 @@ class Declared:
     exo_views: int = 1
     files: tuple[str, ...] = ()
     name: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +84,7 @@ class MethodSpec:
     has them. static: always returns a still video (flagged in tables).
     sources: further modules or packages whose code decides the output (the adapter's own package always counts);
     files: further files or folders, by path; a change in any of them changes the keys of predictions.
-    control: a reference row kept apart from the methods.
+    control: a reference row kept apart from the methods. remark: what every table must say of the method's rows.
     """
 
     id: str
@@ -101,6 +102,7 @@ class MethodSpec:
     files: tuple[str, ...] = ()
     static: bool = False
     control: bool = False
+    remark: str = ""
     licence: str = ""
     paper: str = ""
     trained_on: tuple[str, ...] = ()
@@ -127,19 +129,28 @@ class MethodSpec:
             optional=declared.optional,
             exo_views=declared.exo_views,
             files=declared.files,
+            remark=declared.remark or self.remark,
         )
 
     def source_digest(self) -> str:
         """Digest of what decides the output: every .py file of the adapter's package and of `sources`, and all `files`."""
         package = self.target.partition(":")[0].rpartition(".")[0] or self.target.partition(":")[0]
-        digest = hashlib.sha256()
-        for name in sorted({package, *self.sources}):
-            for inner, path in _python_files(name):
-                digest.update(f"{name}/{inner}\0".encode() + path.read_bytes() + b"\0")
-        for number, named in enumerate(self.files):
-            for inner, path in _all_files(Path(named)):
-                digest.update(f"{number}/{inner}\0".encode() + file_key(path).encode() + b"\0")
-        return digest.hexdigest()[:16]
+        return code_digest({package, *self.sources}, self.files)
+
+
+def code_digest(modules: Iterable[str], files: Sequence[str] = ()) -> str:
+    """Digest of every .py file of these modules and packages, and of files and folders by path; 16 hex digits.
+
+    The latter may be gigabytes: they are read again only where size or time of change is another.
+    """
+    digest, digests = hashlib.sha256(), FileDigests()
+    for name in sorted(set(modules)):
+        for inner, path in _python_files(name):
+            digest.update(f"{name}/{inner}\0".encode() + path.read_bytes() + b"\0")
+    for number, named in enumerate(files):
+        for inner, path in _all_files(Path(named)):
+            digest.update(f"{number}/{inner}\0".encode() + digests.of(path).encode() + b"\0")
+    return digest.hexdigest()[:16]
 
 
 def _python_files(module: str) -> list[tuple[str, Path]]:
@@ -293,6 +304,7 @@ __all__ = [
     "NoOptions",
     "Privilege",
     "Registry",
+    "code_digest",
     "deciding_options",
     "load_registry",
     "options_from",

@@ -62,8 +62,8 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError("an undefined clip has a reason and no scores")
 
 
-class MethodHeader(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which method, with what options. privileged: how it saw truth ("none" for a fair row)."""
+class MethodHeader(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Which method, with what options. privileged: how it saw truth ("none" for a fair row). remark: see `MethodSpec`."""
 
     id: str
     version: str
@@ -72,6 +72,7 @@ class MethodHeader(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     privileged: str
     control: bool
     static: bool
+    remark: str = ""
 
 
 class SplitHeader(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

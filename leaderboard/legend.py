@@ -9,7 +9,7 @@ from benchmark.metrics import METRICS
 from .best import Best, is_still
 from .rows import Row
 
-PRIVILEGED, CONTROL, STATIC, PARTIAL = "†", "‡", "§", "¶"
+PRIVILEGED, CONTROL, STATIC, PARTIAL, REMARK = "†", "‡", "§", "¶", "#"
 SEPARATED, LEADING = "*", "°"
 ARROWS = {"up": "↑", "down": "↓", "truth": "≈"}
 
@@ -42,6 +42,8 @@ def legend(rows: Sequence[Row], labels: Sequence[str], best: Mapping[str, Best],
         lines.append(f"{STATIC}  still videos: never best")
     if any(row.results.partial for row in rows):
         lines.append(f"{PARTIAL}  partial: not every clip of the split was attempted; no leaderboard row")
+    remarks = dict.fromkeys(row.results.method.remark for row in rows)
+    lines += [f"{REMARK}  {remark}" for remark in remarks if remark]
     if any(metric in METRICS and METRICS[metric].direction == "truth" for row in rows for metric in row.metric_ids):
         lines.append(f"{ARROWS['truth']}  best where nearest to the truth's own value: neither end is good in itself")
     empty = _empty(rows)

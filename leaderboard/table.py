@@ -16,7 +16,7 @@ from benchmark.metrics import METRICS
 from benchmark.results import Aggregate
 
 from .best import best_rows
-from .legend import ARROWS, CONTROL, LEADING, PARTIAL, PRIVILEGED, SEPARATED, STATIC, group_of, legend
+from .legend import ARROWS, CONTROL, LEADING, PARTIAL, PRIVILEGED, REMARK, SEPARATED, STATIC, group_of, legend
 from .rows import Row, check_one_table
 from .validity import withheld
 
@@ -181,6 +181,7 @@ def _marks(row: Row) -> str:
         (method.control, CONTROL),
         (is_still(row.results), STATIC),
         (row.results.partial, PARTIAL),
+        (bool(method.remark), REMARK),
     )
     shown = "".join(mark for wanted, mark in marks if wanted)
     return f" {shown}" if shown else ""

@@ -58,6 +58,7 @@ def make_run(
     version: str = "1",
     options: dict | None = None,
     privileged: str = "none",
+    remark: str = "",
     control: bool = False,
     static: bool = False,
     frozen: bool = False,
@@ -86,7 +87,14 @@ def make_run(
         records.append(ClipRecord(**base, outcome="scored", prediction="d", still=frozen, scores=scores))
     header = Header(
         method=MethodHeader(
-            id=method, version=version, source="s", options=options or {}, privileged=privileged, control=control, static=static
+            id=method,
+            version=version,
+            source="s",
+            options=options or {},
+            privileged=privileged,
+            control=control,
+            static=static,
+            remark=remark,
         ),
         seed=seed,
         split=SplitHeader(name=split, dataset="sim", digest=split_digest, n=clips),

@@ -172,3 +172,14 @@ def test_controls_without_a_number_bear_nothing_out(tmp_path):
             fixed={"object-iou-mini": ClipScore(value=None, undefined="weights missing")},
         )  # fmt: skip
     assert line(sheet(tmp_path), "mine")[3] == "withheld"
+
+
+def test_what_a_method_remarks_on_itself_stands_below_the_table_once(tmp_path):
+    remark = "weights of a first, short training"
+    make_run(tmp_path, "mine", remark=remark)
+    make_run(tmp_path, "hers", remark=remark)
+    make_run(tmp_path, "plain")
+    found = sheet(tmp_path)
+    assert line(found, "mine")[0] == "mine #"
+    assert line(found, "plain")[0] == "plain"
+    assert plain_text(found).count(f"#  {remark}") == 1
