@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .pretrained import ALSO, WEIGHTS
 from .recipe import Lora
 
-WEIGHTS, ALSO = "pytorch_lora_weights.safetensors", "also.safetensors"
 ADAPTER = "egox"
 """The adapter's name on the transformer."""
 

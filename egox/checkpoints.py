@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
 
-from .adapter import WEIGHTS
-from .pretrained import WeightsError, first_sentence, weights_folder
-from .recipe import Recipe
+from .pretrained import ALSO, WEIGHTS, WeightsError, first_sentence, weights_folder
+from .recipe import Recipe, recipe_names
 
 MINI = "mini"
 INDEX = "model_index.json"
@@ -32,8 +32,8 @@ def folder_of(checkpoint: str | Path) -> Path:
         folder = Path(str(resources.files("egox"))) / "weights" / "mini"
         if not (folder / INDEX).is_file():
             raise MissingWeights(
-                "the mini weights are not in this installation; train them with 'egox-bench train mini/base-frames' and the"
-                " stages after it, and name the folder that they end in"
+                "the mini weights are not in this installation; train them, let 'python -m egox.training.shipping training"
+                " --into DIR' gather them, and name DIR in their place (--set checkpoint=DIR)"
             )
         return folder
     folder = weights_folder(checkpoint)
@@ -67,11 +67,37 @@ def adapter_of(recipe: Recipe, folder: Path, lora: str | Path | None = None) -> 
     for place in places:
         if (place / WEIGHTS).is_file():
             return place
+    shipped = recipe.name in recipe_names()
     looked = " or ".join(str(place / WEIGHTS) for place in places)
     raise MissingWeights(
         f"recipe {recipe.name} runs with a LoRA, and there is none at {looked}: name its file or folder (lora=), or train it with"
-        f" 'egox-bench train {recipe.name}'"
+        f" 'egox-bench train {recipe.name}{'' if shipped else '.toml'}'"
     )
+
+
+def files_of(recipe: Recipe, checkpoint: str | Path = "", lora: str | Path = "") -> tuple[Path, ...]:
+    """Every file and folder that a recipe's pipeline is loaded from, of those that are on disk; nothing is fetched.
+
+    checkpoint, lora: as for `EgoXPipeline.from_pretrained`, "" for the recipe's own. A name on the hub has no files here.
+    """
+    checkpoint = checkpoint or recipe.model.checkpoint
+    found: list[Path] = []
+    folder = adapter = None
+    with suppress(WeightsError):  # what is missing or broken is told when it is loaded
+        if str(checkpoint) == MINI or Path(checkpoint).is_dir():
+            folder = folder_of(checkpoint)
+            named = sorted(name for name, entry in _index(folder).items() if isinstance(entry, list) and entry[0] is not None)
+            found += [folder / INDEX, *(folder / name for name in named if name != PRECONDITIONER)]
+    with suppress(WeightsError):
+        if Path(lora).exists() if lora else folder is not None:
+            adapter = adapter_of(recipe, folder or Path(), lora or None)
+    if adapter is not None:
+        file = adapter if adapter.is_file() else adapter / WEIGHTS
+        found += [file, *([file.parent / ALSO] if recipe.model.lora is not None and recipe.model.lora.also else [])]
+    home = folder if recipe.model.lora is None else adapter
+    if home is not None and recipe.model.preconditioner != "none":
+        found.append(_preconditioner_home(home, adapter))
+    return tuple(path for path in found if path.exists())
 
 
 def load_component(folder: Path, name: str, *, dtype: Any = None) -> Any:
@@ -107,14 +133,19 @@ def preconditioner_of(recipe: Recipe, folder: Path, adapter: Path | None) -> Any
     """
     if recipe.model.preconditioner == "none":
         return None
-    home = folder if adapter is None else adapter.parent if adapter.is_file() else adapter
-    found = load_preconditioner(home)
+    home = _preconditioner_home(folder, adapter)
+    found = load_preconditioner(home.parent)
     if found is None:
         raise MissingWeights(
-            f"recipe {recipe.name} samples through a preconditioner, and there is no {home / PRECONDITIONER}: training leaves it"
+            f"recipe {recipe.name} samples through a preconditioner, and there is no {home}: training leaves it"
             " beside the weights, and both belong together"
         )
     return found
+
+
+def _preconditioner_home(folder: Path, adapter: Path | None) -> Path:
+    home = folder if adapter is None else adapter.parent if adapter.is_file() else adapter
+    return home / PRECONDITIONER
 
 
 def _index(folder: Path) -> dict[str, Any]:

@@ -9,6 +9,10 @@ _WANTED = ("*.json", "*.safetensors")
 """Configurations and weights that are plain tensors: no pickles, no code."""
 
 
+WEIGHTS, ALSO = "pytorch_lora_weights.safetensors", "also.safetensors"
+"""An adapter's files: its LoRA, and the modules that its recipe trains whole."""
+
+
 class WeightsError(RuntimeError):
     """A model's weights are not at hand or cannot be used; the message names the model and the way out."""
 
@@ -31,9 +35,14 @@ def weights_folder(name: str | Path) -> Path:
     if Path(name).is_dir():
         return Path(name)
     from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
 
     try:
         return Path(snapshot_download(str(name), allow_patterns=list(_WANTED)))
+    except HFValidationError:
+        raise WeightsError(
+            f"no weights of {str(name)!r}: it is no folder here, and a name on the model hub is owner/model; check the path"
+        ) from None
     except (OSError, ValueError) as error:
         raise WeightsError(
             f"no weights of {str(name)!r}: it is no folder here, not in the cache of the model hub, and the hub does not give it "

@@ -4,7 +4,6 @@ Four methods of one adapter: the model, and the ablations of the paper's Table 2
 """
 
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -68,25 +67,14 @@ class Options:
 
     def _files(self) -> list[Path]:
         """Recipes that may be used and weights that are on disk. Both sizes count: which one it is depends on the clip."""
+        from egox.checkpoints import files_of
         from egox.recipe import load_recipe, recipe_files
 
         names = [self.recipe] if self.recipe else [self.recipe_at(side) for side in (MINI_SIDE, FULL_SIDE)]
-        found: list[Path] = []
+        found = [Path(self.depth_model)] if self.depth_model and Path(self.depth_model).is_dir() else []
         for name in names:
-            recipe = load_recipe(name)
-            base = base_folder(self.checkpoint or recipe.model.checkpoint)
-            found += recipe_files(name)
-            if base.is_dir():
-                found += [path for path in sorted(base.iterdir()) if path.name != "lora"]
-            if recipe.model.lora is not None:
-                adapter = Path(self.lora) if self.lora else base / "lora" / recipe.name.rpartition("/")[2]
-                found += [adapter] if adapter.exists() else []
+            found += [*recipe_files(name), *files_of(load_recipe(name), self.checkpoint, self.lora)]
         return list(dict.fromkeys(found))
-
-
-def base_folder(checkpoint: str) -> Path:
-    """Where a checkpoint lies on disk, "mini" the one that is shipped. A name on the hub is a folder that is not there."""
-    return Path(str(files("egox"))) / "weights" / "mini" if checkpoint == "mini" else Path(checkpoint)
 
 
 def _needs(*, depth: bool) -> frozenset[Input]:

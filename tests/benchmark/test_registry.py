@@ -199,12 +199,13 @@ def test_the_source_digest_changes_with_the_adapters_code_and_with_sources_and_w
         seen.add(mine.source_digest())
 
 
-def test_the_source_digest_covers_files_outside_python(tmp_path):
+def test_the_source_digest_covers_files_outside_python(tmp_path, monkeypatch):
+    monkeypatch.setenv("EGOX_BENCH_CACHE", str(tmp_path / "cache"))
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(b"1")
     mine = spec(target="methods.oracle.adapter:Oracle", files=(str(weights),))
     before = mine.source_digest()
-    weights.write_bytes(b"2")
+    weights.write_bytes(b"22")
     assert mine.source_digest() != before
 
 

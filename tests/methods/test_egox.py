@@ -7,6 +7,8 @@ import dataclasses
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -118,12 +120,53 @@ def test_weights_and_recipes_decide_the_key_but_the_adapters_of_others_do_not(ch
     config.write_text(config.read_text() + " ")
     assert all(key(spec, moved) != before[spec.id] for spec in SPECS)
     assert key(SPEC, tmp_path / "nowhere") != key(SPEC, checkpoint)
+    before = key(SPEC, moved)
+    (moved / "README.md").write_text("words about it")
+    (moved / ".cache").mkdir()
+    (moved / ".cache" / "download").write_text("x")
+    assert key(SPEC, moved) == before, "what is not loaded decides nothing"
     recipe = tmp_path / "mine.toml"
     recipe.write_text('extends = "mini/egox"\nsummary = "mine"')
     mine = SPEC.with_options(Options(recipe=str(recipe)))
     digest = mine.source_digest()
     recipe.write_text('extends = "mini/egox"\nsummary = "changed"')
     assert mine.source_digest() != digest
+
+
+def test_what_is_loaded_beside_a_lora_file_decides_the_key(checkpoint: Path, tmp_path: Path):
+    home = tmp_path / "mine"
+    shutil.copytree(checkpoint / "lora" / "egox", home)
+    for lora in (home, home / "pytorch_lora_weights.safetensors"):
+        spec = SPEC.with_options(Options(recipe="mini/egox", checkpoint=str(checkpoint), lora=str(lora)))
+        keys = {spec.source_digest()}
+        for name in ("also.safetensors", "preconditioner/config.json"):
+            with (home / name).open("ab") as file:
+                file.write(b" ")
+            keys.add(spec.source_digest())
+        (home / "training.json").write_text("{}")
+        assert spec.source_digest() in keys
+        assert len(keys) == 3, f"{lora} is loaded with its neighbours"
+        (home / "training.json").unlink()
+
+
+def test_gigabytes_of_weights_are_not_read_at_each_command(checkpoint: Path, monkeypatch: pytest.MonkeyPatch):
+    spec = SPEC.with_options(Options(checkpoint=str(checkpoint)))
+    before = spec.source_digest()
+    monkeypatch.setattr("benchmark.datasets.file_digests.file_key", lambda path: pytest.fail(f"{path} was read again"))
+    assert spec.source_digest() == before
+
+
+def test_a_depth_network_in_a_folder_decides_the_key(tmp_path: Path):
+    (tmp_path / "config.json").write_text("{}")
+    spec = SPEC.with_options(Options(depth_model=str(tmp_path)))
+    before = spec.source_digest()
+    (tmp_path / "config.json").write_text("{ }")
+    assert spec.source_digest() != before
+
+
+def test_listing_what_decides_the_key_imports_no_torch():
+    program = "import sys; from methods.egox import SPEC, Options; SPEC.with_options(Options()); print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
 def test_every_module_that_the_pipeline_reaches_decides_the_key():
@@ -136,20 +179,25 @@ def test_every_module_that_the_pipeline_reaches_decides_the_key():
         path = path / "__init__.py" if package else path.with_suffix(".py")
         found = set()
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.level:
+            if isinstance(node, ast.ImportFrom):
                 parts = module.split(".") if package else module.split(".")[:-1]
-                home = ".".join([*parts[: len(parts) - node.level + 1], *([node.module] if node.module else [])])
+                parts = parts[: len(parts) - node.level + 1] if node.level else []
+                home = ".".join([*parts, *([node.module] if node.module else [])])
                 found |= {home} | {f"{home}.{alias.name}" for alias in node.names}
+            elif isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+        found = {name for name in found if name.split(".")[0] in ("egox", "methods")}
         exists = (ROOT / Path(*name.split(".")) for name in found)
         return {name for name, where in zip(found, exists) if where.is_dir() or where.with_suffix(".py").is_file()}
 
-    seen, pending = set(), {"egox.pipeline", "egox.clip"}
+    seen, pending = set(), {"methods.egox.adapter"}
     while pending:
         module = pending.pop()
         seen.add(module)
         pending |= imported(module) - seen
-    assert "egox.attention.processor" in seen
-    assert sorted(module for module in seen - {"egox"} if not covered(module)) == []
+    assert {"egox.attention.processor", "methods.ego_prior.making"} <= seen
+    own = {module for module in seen if module in ("egox", "methods") or module.startswith("methods.egox")}
+    assert sorted(module for module in seen - own if not covered(module)) == []
 
 
 # ---- generating ----
@@ -230,6 +278,11 @@ def test_weights_that_are_missing_or_do_not_fit_end_the_run_with_what_to_do(chec
     shutil.copytree(checkpoint, bare, ignore=shutil.ignore_patterns("lora"))
     with pytest.raises(LoadError, match="egox-bench train mini/no-gga"):
         made(NO_GGA, bare)
+    with pytest.raises(LoadError, match="name on the model hub is owner/model; check the path"):
+        made(SPEC, checkpoint, lora=str(tmp_path / "nope"))
+    (mine := tmp_path / "mine.toml").write_text('extends = "mini/egox"\nsummary = "x"')
+    with pytest.raises(LoadError, match=r"egox-bench train .*mine\.toml'"):
+        made(SPEC, checkpoint, recipe=str(mine))
     (recipe := tmp_path / "rank.toml").write_text('extends = "mini/egox"\nsummary = "x"\n[model.lora]\nrank = 8')
     with pytest.raises(LoadError, match="rank 32, the recipe rank 8"):
         made(SPEC, checkpoint, recipe=str(recipe), lora=str(checkpoint / "lora" / "egox"))
