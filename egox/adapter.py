@@ -25,6 +25,9 @@ _PREFIX = "transformer."
 _PEFT_METADATA = "lora_adapter_metadata"
 """Where diffusers keeps peft's configuration: with it the stock `load_lora_weights` scales as we do."""
 
+_OTHER_SCALES = ("alpha_pattern", "rank_pattern", "use_rslora", "use_dora")
+"""What in peft's configuration scales otherwise than by alpha / rank."""
+
 
 class AdapterError(ValueError):
     """An adapter that is missing or does not fit; the message names the file and what does not fit."""
@@ -201,22 +204,49 @@ def _contents(file: Path) -> tuple[dict[str, tuple[int, ...]], dict[str, str]]:
 
 
 def _check_scale(file: Path, shapes: Mapping[str, tuple[int, ...]], metadata: Mapping[str, str], lora: Lora) -> None:
-    ranks = {shape[0] for key, shape in shapes.items() if key.endswith("lora_A.weight")}
-    if not ranks:
+    downward = {key: shape for key, shape in shapes.items() if key.endswith("lora_A.weight")}
+    if not downward:
         raise AdapterError(f"{file} holds no LoRA: none of its {len(shapes)} keys ends with 'lora_A.weight'")
+    for key, shape in downward.items():
+        if len(shape) != 2:
+            raise AdapterError(f"{file}: {key} is {shape}, expected [rank, in]")
+    ranks = {shape[0] for shape in downward.values()}
     if ranks != {lora.rank}:
         found = ", ".join(str(rank) for rank in sorted(ranks))
         raise AdapterError(f"{file} has rank {found}, the recipe rank {lora.rank}: take the recipe that it was trained with")
-    stated = metadata.get("alpha")
-    if stated is None and _PEFT_METADATA in metadata:
-        stated = str(json.loads(metadata[_PEFT_METADATA]).get(f"{_PREFIX}lora_alpha", lora.rank))
+    stated = _stated_alphas(file, metadata)
+    for alpha in stated or [float(lora.rank)]:
+        if alpha != lora.alpha:
+            where = "states alpha" if stated else "states no alpha, which means that of its rank,"
+            raise AdapterError(
+                f"{file} {where} {alpha:g}, the recipe has alpha {lora.alpha}: its weights would be scaled wrongly"
+            )
+
+
+def _stated_alphas(file: Path, metadata: Mapping[str, str]) -> list[float]:
+    """What a file says of its alpha: by our own key, and in peft's configuration as diffusers keeps it.
+
+    Raises AdapterError where either cannot be read, or peft scaled in a way that one alpha does not tell.
+    """
+    stated: list[Any] = [metadata["alpha"]] if "alpha" in metadata else []
+    if _PEFT_METADATA in metadata:
+        try:
+            peft = json.loads(metadata[_PEFT_METADATA])
+        except ValueError:
+            peft = None
+        if not isinstance(peft, dict):
+            raise AdapterError(f"{file}: {_PEFT_METADATA} in its metadata is no JSON object")
+        for name in _OTHER_SCALES:
+            if peft.get(f"{_PREFIX}{name}"):
+                raise AdapterError(
+                    f"{file} was trained with peft's {name}, which recipes do not have: its weights would be scaled wrongly"
+                )
+        if f"{_PREFIX}lora_alpha" in peft:
+            stated.append(peft[f"{_PREFIX}lora_alpha"])
     try:
-        alpha = float(lora.rank if stated is None else stated)
-    except ValueError:
-        raise AdapterError(f"{file} states alpha {stated!r}, which is no number") from None
-    if alpha != lora.alpha:
-        where = "states no alpha, which means that of its rank," if stated is None else "states alpha"
-        raise AdapterError(f"{file} {where} {alpha:g}, the recipe has alpha {lora.alpha}: its weights would be scaled wrongly")
+        return [float(value) for value in stated]
+    except (TypeError, ValueError):
+        raise AdapterError(f"{file} states alpha {' and '.join(repr(value) for value in stated)}, which is no number") from None
 
 
 def _check_shapes(file: Path, found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]) -> None:

@@ -175,6 +175,31 @@ def test_an_alpha_that_only_diffusers_wrote_counts(kept, tmp_path):
     load_adapter(tiny.transformer(), rewritten(kept, tmp_path, lambda tensors: tensors, metadata=stated), LORA)
 
 
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        ({"lora_adapter_metadata": "{"}, "lora_adapter_metadata in its metadata is no JSON object"),
+        ({"lora_adapter_metadata": "[8]"}, "is no JSON object"),
+        ({"lora_adapter_metadata": '{"transformer.lora_alpha": null}'}, "states alpha None, which is no number"),
+        ({"alpha": "much"}, "states alpha 'much', which is no number"),
+        ({"alpha": "8", "lora_adapter_metadata": '{"transformer.lora_alpha": 4}'}, "states alpha 4, the recipe has alpha 8"),
+        ({"lora_adapter_metadata": '{"transformer.use_rslora": true}'}, "trained with peft's use_rslora"),
+        ({"alpha": "8", "lora_adapter_metadata": '{"transformer.alpha_pattern": {"to_q": 2}}'}, "peft's alpha_pattern"),
+        ({"alpha": "8", "lora_adapter_metadata": '{"transformer.rank_pattern": {"to_q": 2}}'}, "peft's rank_pattern"),
+    ],
+)
+def test_metadata_that_does_not_tell_the_scale_is_refused(kept, tmp_path, metadata, said):
+    with pytest.raises(AdapterError, match=said):
+        load_adapter(tiny.transformer(), rewritten(kept, tmp_path, lambda tensors: tensors, metadata=metadata), LORA)
+
+
+def test_a_lora_that_is_no_matrix_is_named(kept, tmp_path):
+    key = "transformer.blocks.0.attn1.to_q.lora_A.weight"
+    file = rewritten(kept, tmp_path, lambda tensors: {**tensors, key: torch.zeros(())}, metadata={"alpha": "8"})
+    with pytest.raises(AdapterError, match=r"to_q\.lora_A\.weight is \(\), expected \[rank, in\]"):
+        load_adapter(tiny.transformer(), file, LORA)
+
+
 def test_a_wrong_rank_names_both(kept):
     with pytest.raises(AdapterError, match="has rank 4, the recipe rank 256"):
         load_adapter(tiny.transformer(), kept, Lora(rank=256, alpha=256, also=LORA.also))
