@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from diffusers.models.transformers.transformer_wan import WanAttnProcessor
+from diffusers.models.transformers.transformer_wan import WanAttention, WanAttnProcessor, WanRotaryPosEmbed
 
 from egox.attention import GuidanceError
 from egox.attention.bias import frame_mask
@@ -230,6 +230,26 @@ def test_the_kernel_refuses_to_train_on_the_cpu():
     guide(attn, world(dtype=torch.float32), Guidance(), backend="flex")
     with pytest.raises(GuidanceError, match="no backward pass on the CPU: train there with guidance of backend='sdpa'"):
         attn(inputs(dtype=torch.float32), None, None, places(dtype=torch.float32))
+
+
+@pytest.mark.parametrize("rules", [Guidance(strength=2.0), Guidance(form="positive_gain", gain=3.0)], ids=str)
+def test_on_cuda_the_compiled_kernel_agrees_forward_and_backward(rules):
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    wide = WanAttention(dim=32, heads=2, dim_head=16, processor=WanAttnProcessor()).cuda()  # the kernel takes no heads of 12
+    hidden = torch.randn(2, GRID.cells, 32, generator=torch.Generator().manual_seed(1)).cuda()
+    rotary = WanRotaryPosEmbed(16, (1, 1, 1), 32)(torch.empty(1, 1, GRID.frames, GRID.height, GRID.width))
+    results = {}
+    for backend in ("sdpa", "flex"):
+        guide(wide, world(batch=(2,), dtype=torch.float32), rules, backend=backend)
+        states = hidden.clone().requires_grad_()
+        wide.zero_grad()
+        out = wide(states, None, None, tuple(table.cuda() for table in rotary))
+        out.square().sum().backward()
+        assert states.grad is not None
+        results[backend] = [out.detach(), states.grad, *(part.weight.grad.clone() for part in (wide.to_q, wide.to_k, wide.to_v))]
+    for found, expected in zip(results["flex"], results["sdpa"]):
+        torch.testing.assert_close(found, expected, atol=2e-3 * expected.abs().max().item(), rtol=0)  # TF32 in the kernel
 
 
 def exo_odds(strength: float) -> torch.Tensor:
