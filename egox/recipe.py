@@ -8,6 +8,7 @@ parts of it. Sampling and training may condition differently (the published weig
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Mapping
 from importlib import resources
@@ -23,6 +24,12 @@ class RecipeError(ValueError):
     """A recipe that is not there or does not fit; the message names file, field and what is possible."""
 
 
+def _check(name: str, value: float, fits: bool, expected: str) -> None:
+    """Raises ValueError naming the field. NaN fits nowhere: comparisons with it are false."""
+    if not fits:
+        raise ValueError(f"{name} is {value}, expected {expected}")
+
+
 class Lora(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """targets: names that the adapted modules end with. also: modules that are trained whole and kept beside the adapter."""
 
@@ -30,6 +37,10 @@ class Lora(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     alpha: int = 256
     targets: tuple[str, ...] = ("to_q", "to_k", "to_v", "to_out.0")
     also: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check("rank", self.rank, self.rank >= 1, "1 or more")
+        _check("alpha", self.alpha, self.alpha >= 1, "1 or more")
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,6 +93,11 @@ class NoiseLevels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     std: float = 1.0
     shift: float = 1.0
 
+    def __post_init__(self) -> None:
+        _check("mean", self.mean, math.isfinite(self.mean), "a finite number")
+        _check("std", self.std, 0 < self.std < math.inf, "more than 0")
+        _check("shift", self.shift, 0 < self.shift < math.inf, "more than 0")
+
 
 class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """task: "egox" (Eq. 3), or "inpaint": one view with known parts, what a base learns before it is given two.
@@ -89,7 +105,8 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     frames: whole clips, or single frames of them ("single"). starts_from: the recipe whose result this one begins with, besides
     the checkpoint. schedule: "constant", or "decay": linear to 2 % over the second half. ema: decay of the averaged weights that
     are kept; None keeps the last ones. channel_weights: "spread" weighs a latent channel by the root of its spread in pixels.
-    text_dropout, prior_dropout: share of examples that lose the prompt, or the prior.
+    text_dropout, prior_dropout: share of examples that lose the prompt, or the prior. validation_examples: measured on so many,
+    evenly chosen; None for all.
     """
 
     task: Literal["egox", "inpaint"] = "egox"
@@ -113,8 +130,25 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     gradient_checkpointing: bool = True
     checkpoint_every: int = 250
     validate_every: int = 250
+    validation_examples: int | None = None
     keep_checkpoints: int = 2
     seed: int = 42
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "accumulate", "checkpoint_every", "validate_every", "keep_checkpoints"):
+            _check(name, getattr(self, name), getattr(self, name) >= 1, "1 or more")
+        for name in ("learning_rate", "epsilon", "clip_norm"):
+            _check(name, getattr(self, name), 0 < getattr(self, name) < math.inf, "more than 0")
+        for name in ("text_dropout", "prior_dropout"):
+            _check(name, getattr(self, name), 0 <= getattr(self, name) <= 1, "0 to 1")
+        for beta in self.betas:
+            _check("betas", beta, 0 <= beta < 1, "two numbers from 0 to less than 1")
+        _check("weight_decay", self.weight_decay, 0 <= self.weight_decay < math.inf, "0 or more")
+        _check("warmup_steps", self.warmup_steps, self.warmup_steps >= 0, "0 or more")
+        if self.ema is not None:
+            _check("ema", self.ema, 0 < self.ema < 1, "a decay between 0 and 1 such as 0.999")
+        if self.validation_examples is not None:
+            _check("validation_examples", self.validation_examples, self.validation_examples >= 1, "1 or more")
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -163,10 +197,15 @@ def recipe_files(name: str | Path) -> tuple[Path, ...]:
 
 
 def recipe_key(recipe: Recipe) -> bytes:
-    """What of a recipe decides the trained weights, as bytes for digests: not its words, nor how it is sampled afterwards."""
+    """What of a recipe decides the trained weights, as bytes for digests.
+
+    Not its words, nor how it is sampled afterwards, nor how often training is looked at and kept.
+    """
     plain = msgspec.to_builtins(recipe)
     for part in ("name", "summary", "source", "sampling", "conditioning"):
         plain.pop(part)
+    for part in ("checkpoint_every", "validate_every", "validation_examples", "keep_checkpoints"):
+        (plain["training"] or {}).pop(part, None)
     return msgspec.json.encode(plain, order="deterministic")
 
 

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from ..recipe import Recipe, recipe_key
 from .files import replace_file
-from .sharding import spread_like, whole
+from .sharding import full, spread_like, whole
 
 logger = logging.getLogger(__name__)
 
@@ -40,13 +40,19 @@ class TrainingError(ValueError):
 class Progress(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Where a training stands. samples: seen so far, which is the place in the order of examples.
 
-    window: what was counted since the last line of the curves (`egox.training.curves`).
+    window: what was counted since the last line of the curves (`egox.training.curves`). loss: of that line.
+    validation: the loss at each fixed level, as of step `validated`. measured: what an interrupted validation of this step has so
+    far, level by level.
     """
 
     step: int = 0
     samples: int = 0
     seconds: float = 0.0
     window: dict[str, list[float]] = msgspec.field(default_factory=dict)
+    loss: float | None = None
+    validation: dict[float, float] | None = None
+    validated: int = -1
+    measured: list[float] = msgspec.field(default_factory=list)
 
 
 class Checkpoints:
@@ -54,7 +60,8 @@ class Checkpoints:
 
     def __init__(self, folder: Path, *, keep: int) -> None:
         self._folder = folder / "checkpoints"
-        self._keep = max(1, keep)
+        self._keep = keep
+        self._damaged: set[int] = set()
 
     def steps(self) -> list[int]:
         """Of all that are there, newest first."""
@@ -78,8 +85,12 @@ class Checkpoints:
         except (OSError, SafetensorError) as error:
             shutil.rmtree(aside, ignore_errors=True)
             raise TrainingError(f"{final}: the checkpoint cannot be written ({error}); free the disk and train again") from error
-        for step in self.steps()[self._keep :]:
-            shutil.rmtree(self._folder / f"step-{step:08d}")
+        # A damaged one of a later step counts for nothing: it would crowd out those that are whole.
+        self._damaged.discard(progress.step)
+        whole_ones = [step for step in self.steps() if step not in self._damaged]
+        for step in {*whole_ones[self._keep :], *self._damaged}:
+            shutil.rmtree(self._folder / f"step-{step:08d}", ignore_errors=True)
+        self._damaged.clear()
 
     def newest(self) -> tuple[dict[str, Tensor], Progress] | None:
         """The newest one that can be read; None where there is none. A damaged one is named in the log and passed over."""
@@ -90,6 +101,7 @@ class Checkpoints:
                 with safe_open(path / TENSORS, framework="pt") as file:
                     return {name: file.get_tensor(name) for name in file.keys()}, progress  # noqa: SIM118
             except (OSError, SafetensorError, msgspec.DecodeError) as error:
+                self._damaged.add(step)
                 logger.warning("%s is damaged (%s); training goes on from the checkpoint before it", path, error)
         return None
 
@@ -104,16 +116,26 @@ def flush(path: Path) -> None:
 
 
 def state_tensors(
-    parameters: Mapping[str, Tensor], optimizer: torch.optim.Optimizer, average: Mapping[str, Tensor] | None
+    parameters: Mapping[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    average: Mapping[str, Tensor] | None,
+    *,
+    copy: bool,
 ) -> dict[str, Tensor]:
-    """Weights, the optimizer's state and the average under flat names, whole and on the CPU; all processes must call it."""
-    tensors = {f"weights/{name}": whole(value) for name, value in parameters.items()}
+    """Weights, the optimizer's state and the average under flat names, whole and on the CPU; all processes must call it.
+
+    copy: whether this process takes them; one that does not only gives its shards, and gets nothing.
+    """
+    named = {f"weights/{name}": value for name, value in parameters.items()}
     for name, parameter in parameters.items():
-        for key, value in optimizer.state[parameter].items():
-            tensors[f"optimizer/{key}/{name}"] = whole(value)
-    for name, value in (average or {}).items():
-        tensors[f"average/{name}"] = whole(value)
-    return tensors
+        state = optimizer.state.get(parameter, {})
+        named |= {f"optimizer/{key}/{name}": value for key, value in state.items()}
+    named |= {f"average/{name}": value for name, value in (average or {}).items()}
+    if not copy:
+        for value in named.values():
+            full(value)
+        return {}
+    return {name: whole(value) for name, value in named.items()}
 
 
 @torch.no_grad()
@@ -172,13 +194,13 @@ def digest_of(examples: Sequence[Mapping[str, Tensor]]) -> str:
     return digest.hexdigest()[:16]
 
 
-def claim(folder: Path, recipe: Recipe, *, examples: str, base: str) -> None:
+def claim(folder: Path, recipe: Recipe, **others: str | None) -> None:
     """Make a folder that of one training, or find that it is. Raises TrainingError naming what differs.
 
-    examples, base: digests of the data and of the weights that an adapter stands on.
+    others: all else that decides the weights, by name: digests of the data, of the weights that an adapter stands on and so on.
     """
     path = folder / "recipe.json"
-    mine = {"examples": examples, "base": base, "recipe": json.loads(recipe_key(recipe))}
+    mine = {**others, "recipe": json.loads(recipe_key(recipe))}
     if not path.exists():
         try:
             replace_file(path, (json.dumps(mine, indent=1, sort_keys=True) + "\n").encode())

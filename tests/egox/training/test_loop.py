@@ -15,9 +15,11 @@ from safetensors.torch import load_file
 from egox.conditioning import Conditioning
 from egox.recipe import Lora, NoiseLevels
 from egox.training.averaging import Average
-from egox.training.loop import NonFiniteLossError, rate_at, train
+from egox.training.loop import train
+from egox.training.piece import NonFiniteLossError, rate_at
 from egox.training.state import TrainingError
 from egox.training.tasks import TaskError
+from egox.training.validation import evenly
 
 from .. import tiny
 from .tiny_training import RESUMED, TEXT_WIDTH, UNGUIDED, Net, examples, recipe
@@ -219,6 +221,25 @@ def test_a_loss_that_is_not_finite_stops_with_its_example_and_leaves_the_checkpo
     assert all(torch.isfinite(value).all() for value in load_file(newest / "tensors.safetensors").values())
 
 
+def test_a_validation_that_is_not_finite_stops_and_is_not_written_down(tmp_path):
+    bad = examples(2, seed=1)
+    bad[1]["prior"][0, 0, 0, 0] = float("nan")
+    with pytest.raises(NonFiniteLossError, match=r"step 0 of tests/tiny: validation at level 0\.1 is nan; there is no"):
+        train(recipe(steps=3), Net(), examples(3), bad, tmp_path)
+    assert curve(tmp_path, "val") == []
+
+
+def test_validation_may_look_at_some_examples_evenly_chosen(tmp_path):
+    assert evenly(400, 4) == [0, 100, 200, 300]
+    assert evenly(3, None) == evenly(3, 9) == [0, 1, 2]
+    assert evenly(0, 4) == []
+    given = recipe(steps=1, batch_size=1, validation_examples=1)
+    clips = examples(4, seed=1)
+    some = train(given, Net(dropout=0), examples(3), clips, tmp_path / "some").validation
+    first = train(given, Net(dropout=0), examples(3), clips[:1], tmp_path / "first").validation
+    assert some == first
+
+
 def test_the_rate_warms_up_and_decays_to_two_percent():
     rules = recipe(steps=100, warmup_steps=10, schedule="decay").training
     assert rules is not None
@@ -274,7 +295,6 @@ def test_a_full_disk_is_said_and_earlier_checkpoints_stay(tmp_path, monkeypatch)
     [
         (msgspec.structs.replace(recipe(), training=None), examples(1), "has no .training.: it is for sampling alone"),
         (recipe(), [], "has no examples to train on: make them first"),
-        (recipe(ema=1.0), examples(2), "ema is 1.0, expected a decay between 0 and 1"),
     ],
 )
 def test_what_cannot_be_trained_is_said_at_once(given, clips, message, tmp_path):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -19,7 +20,7 @@ from egox.training.loop import train
 from egox.training.state import Checkpoints, TrainingError
 
 from . import tiny_training
-from .tiny_training import ALONE, RESUMED, Net, examples, train_resumed
+from .tiny_training import ALONE, RESUMED, Net, examples, recipe, train_resumed
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -73,9 +74,11 @@ def test_a_killed_training_ends_with_the_bits_of_an_undisturbed_one(undisturbed,
 
 
 def test_a_training_in_pieces_ends_with_the_same_bits(undisturbed, tmp_path):
-    pieces = [train_resumed(tmp_path, minutes=0) for _ in range(3)]
-    assert [(piece.step, piece.stopped_by, piece.finished) for piece in pieces] == [(k, "minutes", False) for k in (1, 2, 3)]
-    assert pieces[2].seconds > pieces[1].seconds > pieces[0].seconds
+    """Each piece ends as soon as it may: after a step, and within a validation after each of its six levels."""
+    pieces = [train_resumed(tmp_path, minutes=0) for _ in range(20)]
+    assert [piece.step for piece in pieces] == [0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 8, 8, 8, 9, 10, 11]
+    assert {(piece.stopped_by, piece.finished) for piece in pieces} == {("minutes", False)}
+    assert [piece.seconds for piece in pieces] == sorted(piece.seconds for piece in pieces)
     assert train_resumed(tmp_path).finished
     assert equal(weights(tmp_path), weights(undisturbed))
     assert lines(tmp_path) == lines(undisturbed)
@@ -101,6 +104,31 @@ def test_a_finished_training_returns_at_once(undisturbed):
     assert (undisturbed / "curves.csv").read_bytes() == before
 
 
+def test_loss_and_validation_outlive_a_kill_between_the_last_checkpoint_and_the_model(undisturbed, tmp_path):
+    shutil.copytree(undisturbed, tmp_path / "copy")
+    shutil.rmtree(tmp_path / "copy" / "model")
+    before, after = train_resumed(undisturbed), train_resumed(tmp_path / "copy")
+    assert (after.loss, after.validation, after.samples) == (before.loss, before.validation, before.samples)
+    assert after.loss is not None
+    assert len(after.validation) == 6
+    assert after.samples == 24 * 4
+    assert lines(tmp_path / "copy") == lines(undisturbed)
+
+
+def test_a_damaged_checkpoint_does_not_crowd_out_those_that_are_written_anew(tmp_path):
+    given = recipe(steps=12, checkpoint_every=5, keep_checkpoints=1)
+    stopped = train(
+        given, Net(), examples(3), [], tmp_path, progress=lambda done, *_: done == 9 and signal.raise_signal(signal.SIGINT)
+    )
+    assert stopped.step == 10
+    damaged = tmp_path / "checkpoints" / "step-00000010" / "tensors.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    seen: list[list[int]] = []
+    train(given, Net(), examples(3), [], tmp_path, progress=lambda *_: seen.append(Checkpoints(tmp_path, keep=1).steps()))
+    assert seen[3:6] == [[10], [5], [5]]
+    assert Checkpoints(tmp_path, keep=1).steps() == [12]
+
+
 def test_a_damaged_checkpoint_is_passed_over_and_named(undisturbed, tmp_path, caplog):
     shutil.copytree(undisturbed, tmp_path / "copy")
     shutil.rmtree(tmp_path / "copy" / "model")
@@ -112,8 +140,6 @@ def test_a_damaged_checkpoint_is_passed_over_and_named(undisturbed, tmp_path, ca
 
 
 def test_another_recipe_is_refused_and_what_differs_is_named(undisturbed, tmp_path):
-    import msgspec
-
     assert RESUMED.training is not None
     other = msgspec.structs.replace(RESUMED, training=msgspec.structs.replace(RESUMED.training, learning_rate=1e-4))
     with pytest.raises(
@@ -125,6 +151,24 @@ def test_another_recipe_is_refused_and_what_differs_is_named(undisturbed, tmp_pa
 def test_other_examples_are_refused(undisturbed):
     with pytest.raises(TrainingError, match=r"another training: examples was \"[0-9a-f]{16}\", is"):
         train(RESUMED, Net(), examples(7, seed=5), [], undisturbed)
+
+
+def test_all_that_decides_the_weights_is_claimed(undisturbed):
+    for given, what in (
+        ({"empty_prompt": torch.ones(1, 8)}, "empty_prompt"),
+        ({"channel_spread": torch.ones(16)}, "channel_spread"),
+        ({"mixed_precision": "bf16"}, "precision"),
+        ({"preconditioner": torch.nn.Linear(1, 1)}, "preconditioner"),
+    ):
+        with pytest.raises(TrainingError, match=f"another training: {what} was"):
+            train_resumed(undisturbed, **given)
+
+
+def test_how_often_it_is_looked_at_is_free(undisturbed):
+    assert RESUMED.training is not None
+    changes = {"validate_every": 3, "checkpoint_every": 3, "keep_checkpoints": 9, "validation_examples": 1}
+    other = msgspec.structs.replace(RESUMED, training=msgspec.structs.replace(RESUMED.training, **changes))
+    assert train(other, Net(), examples(7), examples(3, seed=1), undisturbed).finished
 
 
 def test_a_checkpoint_of_another_model_is_refused(undisturbed, tmp_path):

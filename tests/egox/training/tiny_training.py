@@ -128,7 +128,32 @@ def _one_of_two(folder: Path) -> None:
     assert dist.get_world_size() == 2
     assert result.finished
     _sharded_round_trip(folder / "sharded")
+    _exact_timesteps()
     dist.destroy_process_group()
+
+
+def _exact_timesteps() -> None:
+    """Under FSDP weights are bfloat16 and timesteps are not: 651 would become 652."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    from egox.training.sharding import fsdp_plugin
+
+    seen: list[tuple[float, torch.dtype]] = []
+
+    class Watching(Net):
+        def forward(self, hidden_states: Tensor, timestep: Tensor, encoder_hidden_states: Tensor, **others: Any) -> tuple[Tensor]:
+            seen.append((float(timestep[0]), self.first.weight.dtype))
+            return super().forward(hidden_states, timestep, encoder_hidden_states, **others)
+
+    model = Watching(dropout=0)
+    policy = fsdp_plugin("bf16").mixed_precision_policy
+    fully_shard(model, mesh=init_device_mesh("cpu", (2,)), mp_policy=policy)
+    with torch.autocast("cpu", torch.bfloat16):
+        made = model(torch.randn(1, 36, 1, 4, 4), torch.full((1,), 651.0), torch.randn(1, 3, TEXT_WIDTH))[0]
+    assert seen == [(651.0, torch.bfloat16)]
+    made.float().sum().backward()
+    assert all(value.grad is not None and value.grad.dtype == torch.float32 for value in model.parameters())
 
 
 def _sharded_round_trip(folder: Path) -> None:
@@ -155,7 +180,7 @@ def _sharded_round_trip(folder: Path) -> None:
             value.grad = torch.ones_like(value) * step
         optimizer.step()
         average.update(step)
-    kept = state_tensors(named, optimizer, average.values)
+    kept = state_tensors(named, optimizer, average.values, copy=True)
     if dist.get_rank() == 0:
         Checkpoints(folder, keep=1).save(kept, Progress(step=4))
     dist.barrier()
@@ -163,7 +188,7 @@ def _sharded_round_trip(folder: Path) -> None:
     assert newest is not None
     _, others, other_optimizer, other_average = made(1)
     restore(newest[0], others, other_optimizer, other_average.values)
-    again = state_tensors(others, other_optimizer, other_average.values)
+    again = state_tensors(others, other_optimizer, other_average.values, copy=True)
     assert kept.keys() == again.keys()
     assert len(kept) == 4 * 5  # weights, average, and three of the optimizer
     assert all(torch.equal(kept[name], again[name]) for name in kept)
