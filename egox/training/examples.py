@@ -89,8 +89,13 @@ class ExampleStore(Sequence[dict[str, Tensor]]):
     @property
     def digest(self) -> str:
         """Identity of all examples and their order, 16 hex digits."""
-        lines = b"\n".join(msgspec.json.encode(entry) for entry in self._entries)
-        return hashlib.sha256(lines).hexdigest()[:16]
+        return digest_of_keys({entry.name: entry.key for entry in self._entries})
+
+
+def digest_of_keys(wanted: Mapping[str, str]) -> str:
+    """The digest of a store of these examples (name to key), whether they are there or not."""
+    lines = b"\n".join(msgspec.json.encode(Entry(name=name, key=key)) for name, key in wanted.items())
+    return hashlib.sha256(lines).hexdigest()[:16]
 
 
 def key_of(folder: Path, name: str) -> str | None:

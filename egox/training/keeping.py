@@ -15,10 +15,22 @@ from pathlib import Path
 from typing import Any
 
 from ..recipe import Recipe, recipe_key
-from .state import TrainingError, flush
+from .state import TrainingError, fingerprint, flush
 
 MODEL = "model"
 ABOUT = "training.json"
+
+
+def weights_identity(model: Path) -> str:
+    """Identity of the weights in a model's folder, an adapter's or else the transformer's: what another training began with."""
+    from safetensors import safe_open
+
+    files = sorted(model.glob("*.safetensors")) or sorted((model / "transformer").glob("*.safetensors"))
+    tensors = {}
+    for path in files:
+        with safe_open(path, framework="pt") as file:
+            tensors |= {f"{path.name}/{key}": file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    return fingerprint(tensors)
 
 
 def keep(folder: Path, transformer: Any, recipe: Recipe, about: Mapping[str, Any]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
+import msgspec
 import torch
 from torch import Tensor
 
@@ -12,6 +14,7 @@ from ..mini import Preconditioner
 from ..recipe import Recipe
 from .batch import canvas_of
 from .order import generator_of
+from .state import digest_of
 from .tasks import known_cells
 
 AT_ONCE = 32
@@ -24,6 +27,15 @@ def fit_preconditioner(recipe: Recipe, examples: Sequence[Mapping[str, Tensor]])
     For inpainting, known cells are drawn once an example, from the recipe's seed, as training draws them anew at every step.
     """
     return Preconditioner.fit(_Batches(recipe, examples))
+
+
+def preconditioner_key(recipe: Recipe, examples: Sequence[Mapping[str, Tensor]]) -> str:
+    """Identity of all that decides a recipe's preconditioner, 16 hex digits: what trains differently may share it."""
+    assert recipe.training is not None
+    rules = msgspec.to_builtins(recipe.training_conditioning)
+    drawn = recipe.training.seed if recipe.training.task == "inpaint" else None
+    parts = {"examples": digest_of(examples), "rules": rules, "task": recipe.training.task, "seed": drawn}
+    return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()[:16]
 
 
 class _Batches:

@@ -9,9 +9,13 @@ import msgspec
 
 from .files import replace_file
 
-SCHEMA = 1
+SCHEMA = 2
 REPORT = "report.json"
 LIBRARIES = ("torch", "diffusers", "transformers", "peft", "accelerate")
+
+
+class ReportError(ValueError):
+    """A report that is there and cannot be read; the message names it."""
 
 
 class ClipsReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +34,7 @@ class ClipsReport(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """All of report.json. shortened: to fewer steps than the recipe has; such weights prove a path and nothing else.
 
+    start: identity of the weights that it started from, "" for a new base (`egox.training.keeping.weights_identity`).
     samples: examples, each as often as it was seen. seconds: of training alone, over all pieces. loss: mean of the last steps,
     at drawn noise levels; validation: at fixed ones, by level. command: the call that made it.
     """
@@ -42,6 +47,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     train: ClipsReport
     val: ClipsReport
     started_from: str
+    start: str
     steps: int
     batch: int
     samples: int
@@ -59,11 +65,13 @@ def write_report(path: Path, report: Report) -> None:
 
 
 def read_report(path: Path) -> Report | None:
-    """None where it is not there or cannot be read as such."""
+    """None where it is not there. Raises ReportError where it cannot be read as one of this version."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Report)
-    except (OSError, msgspec.DecodeError):
+    except FileNotFoundError:
         return None
+    except (OSError, msgspec.DecodeError) as error:
+        raise ReportError(f"{path}: not a report that can be read here ({error}); train that recipe again") from None
 
 
 def library_versions() -> dict[str, str]:

@@ -46,7 +46,8 @@ class Sheets:
     """Draws <folder>/step-00000250.png. examples: those that are shown, `names` their names.
 
     pipeline: makes an EgoXPipeline around a transformer; asked for where the recipe's task is EgoX. codec: of the latents.
-    preconditioner: what is attached to the transformer in training. device: where the codec and the noise are.
+    preconditioner: what is attached to the transformer in training. negative_prompt_embeds: [length, width], for recipes that
+    guide by text; the pipeline needs no text encoder then.
     """
 
     folder: Path
@@ -56,6 +57,7 @@ class Sheets:
     codec: Any
     pipeline: Callable[[nn.Module], Any]
     preconditioner: Preconditioner | None = None
+    negative_prompt_embeds: Tensor | None = None
 
     def draw(self, step: int, transformer: nn.Module) -> Path:
         """Write the sheet of a step; the transformer is left as it was. Raises OSError where the folder cannot be written."""
@@ -88,6 +90,8 @@ class Sheets:
                 geometry=geometry,
                 generator=generator_of("sheet", number),
                 prompt_embeds=example["prompt_embeds"],
+                negative_prompt_embeds=self.negative_prompt_embeds,
+                image_embeds=example.get("image_embeds") if self._same_picture else None,
                 context_frame=exo[0],
             )
         finally:
@@ -101,6 +105,12 @@ class Sheets:
             "generated": decode_video(self.codec, made.cpu(), device=self.codec.device),
             "truth": self._video(example["ego"]),
         }
+
+    @property
+    def _same_picture(self) -> bool:
+        """Whether examples hold the embeddings of the very picture that sampling shows the transformer."""
+        sampled, trained = self.recipe.conditioning, self.recipe.training_conditioning
+        return sampled.image_context == trained.image_context
 
     def _inpainted(self, number: int, example: Mapping[str, Tensor], transformer: Any) -> dict[str, NDArray[np.uint8]]:
         grid: Grid = canvas_of(example)

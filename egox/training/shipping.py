@@ -24,7 +24,8 @@ from safetensors.torch import save_file
 from ..adapter import ALSO, WEIGHTS
 from ..checkpoints import INDEX, PRECONDITIONER
 from .files import forget_places
-from .report import REPORT, Report, read_report
+from .keeping import weights_identity
+from .report import REPORT, ClipsReport, Report, ReportError, read_report
 
 MOST_BYTES, MOST_BYTES_OF_A_FILE = 20_000_000, 15_000_000
 
@@ -53,8 +54,12 @@ class Trained:
 
 
 def finished_in(out: Path) -> tuple[Trained, ...]:
-    """All finished trainings below a folder of the train verb, by recipe. Raises ShippingError where there is none."""
-    found = [(path.parent, read_report(path)) for path in sorted(out.rglob(f"model/{REPORT}"))]
+    """All finished trainings below a folder of the train verb, by recipe. Raises ShippingError where there is none, or where a
+    report cannot be read."""
+    try:
+        found = [(path.parent, read_report(path)) for path in sorted(out.rglob(f"model/{REPORT}"))]
+    except ReportError as error:
+        raise ShippingError(str(error)) from None
     trained = tuple(Trained(model=model, report=report) for model, report in found if report is not None)
     if not trained:
         raise ShippingError(f"{out}: no finished training; they leave model/{REPORT}")
@@ -66,7 +71,8 @@ def ship(out: Path, into: Path, *, mark: str = "") -> tuple[Trained, ...]:
 
     An adapter that another one went on from is not put in. mark: words on top of the model card. Returns the trainings that led
     to what was put in, each after those that it started from.
-    Raises ShippingError where adapters do not share one base, or the result is too large; `into` is as it was then.
+    Raises ShippingError where adapters do not share one base, where one began with weights that have changed,
+    or where the result is too large; `into` is as it was then.
     """
     trained = {one.report.recipe: one for one in finished_in(out)}
     passed = {one.report.started_from for one in trained.values()}
@@ -100,7 +106,13 @@ def _way(one: Trained, trained: Mapping[str, Trained]) -> list[Trained]:
     """The trainings that led to this one, first to last."""
     way = [one]
     while way[0].report.started_from in trained:
-        way.insert(0, trained[way[0].report.started_from])
+        before = trained[way[0].report.started_from]
+        if weights_identity(before.model) != way[0].report.start:
+            raise ShippingError(
+                f"{way[0].report.recipe} was trained from other weights of {before.report.recipe} than {before.model} holds:"
+                " train it again"
+            )
+        way.insert(0, before)
     return way
 
 
@@ -112,13 +124,16 @@ def card(trained: Sequence[Trained], *, mark: str) -> str:
     shortened = [one.report.recipe for one in trained if one.report.shortened]
     if shortened:
         lines += [f"**Cut short, to try the path out: {', '.join(shortened)}.**", ""]
+    limited = [one.report.recipe for one in trained if (one.report.train.limit, one.report.val.limit) != (None, None)]
+    if limited:
+        lines += [f"**On the first clips of their splits alone: {', '.join(limited)}.**", ""]
     lines += [
-        f"Trained on `{first.train.data}`, split `{first.train.split}` ({first.train.clips} clips on the canvas"
-        f" `{first.train.canvas}`); validated on `{first.val.split}` ({first.val.clips} clips). The code is"
-        " Apache-2.0, and so are the weights. What each recipe is: `egox/recipes`.",
+        f"The code is Apache-2.0, and so are the weights. The canvas is `{first.train.canvas}`. What each recipe is:"
+        " `egox/recipes`.",
         "",
-        "| recipe | starts from | steps | samples | seconds | device | loss | validation at t = .1 .3 .5 .7 .9 .98 |",
-        "| --- | --- | ---: | ---: | ---: | --- | ---: | --- |",
+        "| recipe | starts from | trained on | validated on | steps | samples | seconds | device | loss"
+        " | validation at t = .1 .3 .5 .7 .9 .98 |",
+        "| --- | --- | --- | --- | ---: | ---: | ---: | --- | ---: | --- |",
     ]
     lines += [_row(one.report) for one in trained]
     commands = dict.fromkeys(one.report.command for one in trained)
@@ -133,9 +148,14 @@ def _row(report: Report) -> str:
     loss = "" if report.loss is None else f"{report.loss:.4f}"
     levels = " ".join(f"{value:.3f}" for value in report.validation.values())
     return (
-        f"| {report.recipe} | {report.started_from} | {report.steps} | {report.samples} | {report.seconds:.0f} |"
+        f"| {report.recipe} | {report.started_from} | {_clips(report.train)} | {_clips(report.val)} |"
+        f" {report.steps} | {report.samples} | {report.seconds:.0f} |"
         f" {report.device} | {loss} | {levels} |"
     )
+
+
+def _clips(clips: ClipsReport) -> str:
+    return f"`{clips.data}`, {clips.clips} clips of `{clips.split}`"
 
 
 def _base(model: Path, into: Path) -> None:

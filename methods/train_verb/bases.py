@@ -16,7 +16,7 @@ import msgspec
 
 from benchmark.errors import StorageError, Undefined, UserError
 from benchmark.files import atomic_file, reason_of
-from benchmark.progress import progress, say
+from benchmark.progress import progress
 from benchmark.registry import train_subset
 from benchmark.store import content_key
 from benchmark.video import Frames
@@ -25,13 +25,16 @@ from egox.checkpoints import INDEX, folder_of
 from egox.pretrained import WeightsError
 from egox.recipe import Recipe, load_recipe
 from egox.training.files import forget_places
+from egox.training.keeping import weights_identity
 
 from .budget import Budget
 from .clips import Asked, TrainingClips
 from .curriculum import place_of
 from .encoders import check_components
+from .processes import say
 
 CODEC, ABOUT, START = "codec", "about.json", "start"
+NEW = "new"
 
 CODEC_CLIPS = 120
 """The codec is fitted on so many clips, evenly spread: its few thousand numbers gain nothing from more."""
@@ -44,6 +47,11 @@ class Base:
     folder: Path
     words: str
     adapter: Path | None = None
+
+    @property
+    def identity(self) -> str:
+        """Of the weights that a training begins with; "" of a new base, which the recipe and the codec decide."""
+        return "" if self.words == NEW else weights_identity(self.adapter or self.folder)
 
 
 class _Fitted(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +109,7 @@ def new_base(recipe: Recipe, out: Path, asked: Asked, *, workers: int, budget: B
             forget_places(aside)
 
         whole_folder(folder, fill)
-    return Base(folder=folder, words="new")
+    return Base(folder=folder, words=NEW)
 
 
 def whole_folder(folder: Path, fill: Callable[[Path], object]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from benchmark.canvas import Canvas
@@ -12,7 +12,7 @@ from benchmark.datasets.dataset import Dataset
 from benchmark.errors import Undefined
 from benchmark.inputs import Input
 from benchmark.progress import Task
-from benchmark.registry import deciding_options
+from benchmark.registry import MethodSpec, deciding_options
 from benchmark.splits.manifest import Row
 from benchmark.video import Frames
 from methods.ego_prior import SPEC, Options
@@ -21,18 +21,24 @@ if TYPE_CHECKING:
     from egox.clip import EgoXClip
     from methods.ego_prior.making import Maker
 
-PRIOR = Options()
-"""How the prior is made that the model learns from; generating with the model makes it in the same way."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Plain values from which any process opens the same clips."""
+    """Plain values from which any process opens the same clips.
+
+    prior: how the prior is made that the model learns from; generating with the model should make it in the same way.
+    """
 
     data: str
     split: str
     protocol: str | None
     limit: int | None
+    prior: Options = field(default_factory=Options)
+
+    @property
+    def spec(self) -> MethodSpec:
+        """The prior's method, with what it needs under these options."""
+        return SPEC.with_options(self.prior)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -75,12 +81,13 @@ class TrainingClips:
         digests = self.dataset.digests(self.rows[name], self.canvas)
         parts: dict[str, Any] = {"inputs": digests.inputs, "truth": digests.truth, "canvas": repr(self.canvas)}
         if prior:
-            parts["prior"] = [SPEC.version, SPEC.source_digest(), deciding_options(PRIOR)]
+            parts["prior"] = [SPEC.version, SPEC.source_digest(), deciding_options(self.asked.prior)]
         return parts
 
     def prepare(self, names: Sequence[str], *, workers: int, progress: Task) -> None:
         """Render what these clips need, where they are rendered at all."""
-        needs = SPEC.needs | SPEC.optional | {Input.TRUTH, Input.CAPTION}
+        spec = self.asked.spec
+        needs = spec.needs | spec.optional | {Input.TRUTH, Input.CAPTION}
         self.dataset.prepare([self.rows[name] for name in names], self.canvas, needs=needs, workers=workers, progress=progress)
 
     def views(self, name: str) -> Views:
@@ -93,8 +100,8 @@ class TrainingClips:
         from egox.clip import clip_of_prior
         from methods.ego_prior.adapter import prior_of
 
-        clip = self._clip(name)
-        prior = prior_of(inputs_for(clip, needs=SPEC.needs, optional=SPEC.optional), maker)
+        clip, spec = self._clip(name), self.asked.spec
+        prior = prior_of(inputs_for(clip, needs=spec.needs, optional=spec.optional), maker)
         return clip_of_prior(prior, prompt=clip.caption or "", fps=clip.fps), _truth(clip)
 
     def _clip(self, name: str) -> Clip:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from benchmark.datasets.file_digests import FileDigests
 from benchmark.errors import UserError
 from egox.checkpoints import INDEX, load_component
+from egox.conditioning import Conditioning
 from egox.encoding import encode_picture, encode_text
 from egox.recipe import Recipe
 from egox.training.encoding_clips import ClipEncoder
@@ -52,7 +53,7 @@ def encoder_of(recipe: Recipe, folder: Path, *, device: str) -> ClipEncoder:
     return ClipEncoder(
         codec=codec,
         rules=recipe.training_conditioning,
-        text=text_of(recipe, folder, device=device),
+        text=text_of(recipe, folder, rules=recipe.training_conditioning, device=device),
         picture=_picture_of(recipe, folder, device=device) if takes_pictures(folder) else None,
         device=device,
     )
@@ -64,7 +65,7 @@ def _picture_of(recipe: Recipe, folder: Path, *, device: str) -> Callable[[Any],
     return lambda shown: encode_picture(processor, encoder, shown, recipe.training_conditioning, device=device)[0]
 
 
-def text_of(recipe: Recipe, folder: Path, *, device: str) -> Callable[[str], Tensor]:
+def text_of(recipe: Recipe, folder: Path, *, rules: Conditioning, device: str) -> Callable[[str], Tensor]:
     """A prompt's embeddings [length, width], trimmed; the encoder is loaded when the first prompt comes."""
 
     @cache
@@ -72,10 +73,9 @@ def text_of(recipe: Recipe, folder: Path, *, device: str) -> Callable[[str], Ten
         dtype = torch.bfloat16 if recipe.model.precision == "bf16" else torch.float32
         return load_component(folder, "tokenizer"), load_component(folder, "text_encoder", dtype=dtype).to(device)
 
-    @cache
+    @lru_cache(maxsize=8)  # the views and frames of a clip have one prompt; of every other clip it is another one
     def embeds(prompt: str) -> Tensor:
         tokenizer, encoder = loaded()
-        rules, tokens = recipe.training_conditioning, recipe.model.text_tokens
-        return encode_text(tokenizer, encoder, prompt, rules=rules, tokens=tokens, device=device).cpu()
+        return encode_text(tokenizer, encoder, prompt, rules=rules, tokens=recipe.model.text_tokens, device=device).cpu()
 
     return embeds

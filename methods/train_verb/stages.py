@@ -9,7 +9,6 @@ Every part is kept as soon as it is whole, and found again by the next call.
 from __future__ import annotations
 
 import hashlib
-import os
 import shlex
 import shutil
 from collections.abc import Callable, Sequence
@@ -24,7 +23,7 @@ import transformers
 
 from benchmark.errors import StorageError, UserError
 from benchmark.files import reason_of
-from benchmark.progress import progress, say
+from benchmark.progress import progress
 from egox.checkpoints import INDEX, PRECONDITIONER, load_component, load_preconditioner
 from egox.pipeline import EgoXPipeline
 from egox.recipe import Recipe, Training, load_recipe, recipe_key
@@ -32,24 +31,22 @@ from egox.training.batch import BatchError
 from egox.training.encoding_clips import ExampleKind
 from egox.training.examples import ExampleError, ExampleStore
 from egox.training.files import forget_places
-from egox.training.loop import TrainingResult, train
-from egox.training.preconditioning import fit_preconditioner
-from egox.training.report import REPORT, SCHEMA, ClipsReport, Report, library_versions, read_report, write_report
+from egox.training.loop import train
+from egox.training.piece import TrainingResult
+from egox.training.preconditioning import fit_preconditioner, preconditioner_key
+from egox.training.report import REPORT, SCHEMA, ClipsReport, Report, ReportError, library_versions, read_report, write_report
 from egox.training.sheets import Sheets
 from egox.training.state import TrainingError
 from egox.training.tasks import TaskError
 
+from . import processes
 from .bases import START, Base, base_of, is_trained, new_base, whole_folder
 from .budget import Budget, TimeIsUp
 from .clips import Asked, TrainingClips
 from .curriculum import place_of
 from .encoders import text_of
-from .making import examples_of
-
-PROCESSES = int(os.environ.get("WORLD_SIZE", "1"))
-IS_MAIN = os.environ.get("RANK", "0") == "0"
-SHARDED = os.environ.get("ACCELERATE_USE_FSDP") == "true"
-"""As `accelerate launch` and `torchrun` say it. A sheet needs the whole transformer on one GPU, and FSDP spreads it."""
+from .making import Wanted, examples_of
+from .processes import IS_MAIN, say, wait_for_everyone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +91,12 @@ class Stage:
         return self.folder / "model"
 
     def finished(self) -> Report | None:
-        """The report of a training that is done. Raises UserError where it was another one: its weights are not thrown away."""
-        report = read_report(self.folder / REPORT)
+        """The report of a training that is done. Raises UserError where it was another one, or what it was made of has changed:
+        its weights are not thrown away."""
+        try:
+            report = read_report(self.folder / REPORT)
+        except ReportError as error:
+            raise UserError(str(error)) from None
         if report is None or not self.model.is_dir():
             return None
         asked, found = self.setup.train, report.train
@@ -104,7 +105,28 @@ class Stage:
                 f"{self.folder} holds weights of another training ({report.steps} steps on {found.clips} clips): choose"
                 " another --out, or remove it"
             )
+        changed = self._changed_since(report)
+        if changed is not None:
+            raise UserError(
+                f"{self.folder} holds weights that were trained {changed}: remove it to train them again, or choose another --out"
+            )
         return report
+
+    def _changed_since(self, report: Report) -> str | None:
+        """What a finished training was made of that is another now; None where nothing is, or where it is not here any more."""
+        try:
+            base = base_of(self.recipe, self.setup.out)
+        except UserError as error:
+            say(f"{self.recipe.name}: what it was trained from is not compared: {error}")
+            return None
+        if base is not None and base.identity != report.start:
+            return f"from other weights of {base.words}"
+        for asked, clips in ((self.setup.train, report.train), (self.setup.val, report.val)):
+            encoders = self.model if base is None else base.folder
+            wanted = Wanted.of(asked, self.recipe, encoders=encoders, out=self.setup.out, device=self.setup.device)
+            if wanted.digest != clips.digest:
+                return f"with other examples of split {asked.split!r} (of other data, prior, encoders or code)"
+        return None
 
     def prepare(self) -> None:
         """All that is made of clips: codec, examples, preconditioner. What the recipe starts from need not be trained yet."""
@@ -152,7 +174,8 @@ class Stage:
         found = base_of(recipe, setup.out)
         if found is not None:
             return found
-        self._alone(setup.out / place_of(recipe.name) / START / INDEX)
+        start = setup.out / place_of(recipe.name) / START / INDEX
+        self._alone(start, there=start.is_file())
         return new_base(recipe, setup.out, setup.train, workers=setup.workers, budget=setup.budget)
 
     @cached_property
@@ -178,9 +201,10 @@ class Stage:
         if self.recipe.model.preconditioner == "none":
             return None
         digest = self.folder / PRECONDITIONER / "examples.txt"
-        wanted = f"{self.examples.digest} {_key(self.recipe)}\n"
-        if not digest.is_file() or digest.read_text() != wanted:
-            self._alone(digest)
+        wanted = preconditioner_key(self.recipe, self.examples) + "\n"
+        there = digest.is_file() and digest.read_text() == wanted
+        self._alone(digest.parent, there=there)
+        if not there:
             say(f"{self.recipe.name}: fitting the preconditioner on {len(self.examples)} examples")
             fitted = fit_preconditioner(self.recipe, self.examples)
 
@@ -192,11 +216,11 @@ class Stage:
         # as it is kept, in half precision: whoever goes on later trains with the very same one
         return load_preconditioner(self.folder)
 
-    def _alone(self, made: Path) -> None:
+    def _alone(self, made: Path, *, there: bool) -> None:
         """What is made once is made by one process: several would make it at once, and wait for each other too long."""
-        if PROCESSES > 1 and not made.is_file():
+        if processes.PROCESSES > 1 and not there:
             raise UserError(
-                f"{made} is not there: before training on {PROCESSES} processes make everything else with one,"
+                f"{made} is missing or stale: before training on {processes.PROCESSES} processes make everything else with one,"
                 f" egox-bench train RECIPE --only-examples"
             )
 
@@ -206,12 +230,16 @@ class Stage:
         recipe, precision = self.recipe, torch.bfloat16 if self.recipe.model.precision == "bf16" else torch.float32
         codec = load_component(base.folder, "vae", dtype=torch.float32)
         spread = getattr(codec, "channel_spread", None)
+        conditioning, empty = recipe.training_conditioning, None
+        if self.training.text_dropout:
+            empty = text_of(recipe, base.folder, rules=conditioning, device="cpu")("")
         with progress(recipe.name) as task:
             first: list[int] = []
 
             def done(step: int, steps: int, what: str) -> None:
                 # the bar begins where this piece does: what earlier pieces did tells nothing about the time that is left
-                first.append(step - 1) if not first else None
+                if not first:
+                    first.append(step - 1)
                 task(step - first[0], steps - first[0], f"step {step} of {steps}, {what}")
 
             return train(
@@ -223,17 +251,28 @@ class Stage:
                 adapter=base.adapter,
                 preconditioner=self._preconditioner,
                 channel_spread=torch.tensor(codec.config.latents_std) if spread is None else spread,
-                empty_prompt=text_of(recipe, base.folder, device="cpu")("") if self.training.text_dropout else None,
+                empty_prompt=empty,
                 minutes=self.setup.budget.minutes_left,
                 progress=done,
-                on_validate=self._sheets(base, codec) if self.setup.sheets and not SHARDED else None,
+                on_validate=self._sheets(base, codec),
             )
 
-    def _sheets(self, base: Base, codec: Any) -> Callable[[int, Any], None]:
+    def _sheets(self, base: Base, codec: Any) -> Callable[[int, Any], None] | None:
+        """What draws them; None where none are drawn. All that a sheet needs of text and pictures is embedded now, and once."""
+        if not self.setup.sheets:
+            return None
+        if processes.PROCESSES > 1:  # one process would draw while the others wait, longer than they can, or lack the whole model
+            say(f"{self.recipe.name}: no contact sheets on {processes.PROCESSES} processes; draw them by training on one")
+            return None
         shown = min(self.setup.sheets, len(self.val_examples))
         numbers = [k * len(self.val_examples) // shown for k in range(shown)]
         scheduler = load_component(base.folder, "scheduler")
-        pictures = {name: load_component(base.folder, name) for name in ("image_processor", "image_encoder")}
+        pictures, negative, rules = {}, None, self.recipe.conditioning
+        if self.training.task == "egox":
+            pictures = {name: load_component(base.folder, name) for name in ("image_processor", "image_encoder")}
+            if self.recipe.sampling.guidance_scale > 1:
+                embed = text_of(self.recipe, base.folder, rules=rules, device="cpu")
+                negative = embed(self.recipe.sampling.negative_prompt)
         codec = codec.to(self.setup.device)
 
         def pipeline(transformer: Any) -> EgoXPipeline:
@@ -252,6 +291,7 @@ class Stage:
             codec=codec,
             pipeline=pipeline,
             preconditioner=self._preconditioner,
+            negative_prompt_embeds=negative,
         )
 
         def draw(step: int, transformer: Any) -> None:
@@ -267,10 +307,14 @@ class Stage:
     # -- what is left --------------------------------------------------------------------------------------------------------
 
     def _left(self, base: Base, result: TrainingResult) -> Report:
-        """Complete the model's folder, and write the report last: with it the training is done."""
+        """Complete the model's folder, and write the report last: with it the training is done, for every process."""
         report = self._report(base, result)
-        if not IS_MAIN:
-            return report
+        if IS_MAIN:
+            self._complete(base, report)
+        wait_for_everyone()
+        return report
+
+    def _complete(self, base: Base, report: Report) -> None:
         try:
             if self._preconditioner is not None:
                 shutil.copytree(self.folder / PRECONDITIONER, self.model / PRECONDITIONER, dirs_exist_ok=True)
@@ -286,10 +330,9 @@ class Stage:
                 shutil.rmtree(base.folder)
         except OSError as error:
             raise StorageError(f"{self.model}: cannot be written ({reason_of(error)}); free the disk, then go on") from error
-        return report
 
     def _report(self, base: Base, result: TrainingResult) -> Report:
-        batch = self.training.batch_size * self.training.accumulate * PROCESSES
+        batch = self.training.batch_size * self.training.accumulate * processes.PROCESSES
         return Report(
             schema=SCHEMA,
             recipe=place_of(self.recipe.name),
@@ -299,9 +342,10 @@ class Stage:
             train=self._clips(self.setup.train, self.examples),
             val=self._clips(self.setup.val, self.val_examples),
             started_from=base.words,
+            start=base.identity,
             steps=result.step,
             batch=batch,
-            samples=result.step * batch,
+            samples=result.samples,
             seconds=round(result.seconds, 1),
             device=_device_words(self.setup.device),
             loss=result.loss,
@@ -336,4 +380,4 @@ def _command_words(arguments: Sequence[str]) -> str:
 def _device_words(device: str) -> str:
     """ "NVIDIA H200", or "CPU, 2 thread(s)"; how many of them, where there are several."""
     words = torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} thread(s)"
-    return words if PROCESSES == 1 else f"{PROCESSES} x {words}"
+    return words if processes.PROCESSES == 1 else f"{processes.PROCESSES} x {words}"

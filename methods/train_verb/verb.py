@@ -55,6 +55,12 @@ def command(
         Device | None, typer.Option("--device", help="Default: cuda where there is one.", show_default=False)
     ] = None,
     sheets: Annotated[int, typer.Option("--sheets", min=0, help="Clips on the contact sheet of each validation.")] = 2,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="An option of the prior ('egox-bench prior'), key=value; may be given again.", show_default=False
+        ),
+    ] = None,
     only_examples: Annotated[
         bool, typer.Option("--only-examples", help="Make what is made of clips, train nothing: the rest can be done elsewhere.")
     ] = False,
@@ -63,26 +69,30 @@ def command(
 
     Clips become examples (OUT/examples), then OUT/RECIPE gets checkpoints, curves.csv, tensorboard/, sheets/ and, once it is
     done, model/ and report.json. A call that was stopped, by --minutes (exit code 3), Ctrl-C or a kill, goes on when it is
-    repeated, and ends with the same weights. docs/training.md tells more, also of several GPUs.
+    repeated, and ends with the same weights. Data without depth takes --set depth_model=NAME, a network that estimates it.
+    docs/training.md tells more, also of several GPUs.
 
     Examples: egox-bench train mini --minutes 10
 
-    egox-bench train paper --data egoexo4d --out training --device cuda
+    egox-bench train paper --data egoexo4d --device cuda --set depth_model=NAME
     """
-    from benchmark.progress import say
+    from benchmark.registry import options_from, settings_from
+    from methods.ego_prior import SPEC, Options
 
     from .budget import Budget, TimeIsUp
     from .curriculum import place_of, recipes_named
 
     asked, budget = recipes_named(recipes), Budget(minutes)
+    prior: Options = options_from(SPEC, preset=None, settings=settings_from(settings or []))
     _check_writable(out)
     chosen = _device(device)
     from .clips import Asked
-    from .stages import IS_MAIN, Setup, Stage  # with torch and diffusers: mistakes above are told before they are imported
+    from .processes import IS_MAIN, say
+    from .stages import Setup, Stage  # with torch and diffusers: mistakes above are told before they are imported
 
     setup = Setup(
-        train=Asked(data=data, split=split, protocol=protocol, limit=limit),
-        val=Asked(data=data, split=val_split, protocol=protocol, limit=limit),
+        train=Asked(data=data, split=split, protocol=protocol, limit=limit, prior=prior),
+        val=Asked(data=data, split=val_split, protocol=protocol, limit=limit, prior=prior),
         out=out,
         workers=workers,
         device=chosen,

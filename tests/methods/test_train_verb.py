@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 import pickle
 import shutil
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner, Result
 
 from benchmark.cli import build
@@ -22,13 +28,17 @@ from benchmark.video import write_lossless
 from egox.pipeline import EgoXPipeline
 from egox.training import shipping
 from egox.training.examples import ExampleStore, key_of
+from egox.training.preconditioning import preconditioner_key
 from egox.training.report import read_report
-from methods.train_verb import making, stages
+from methods.train_verb import making, processes, stages
 from methods.train_verb.clips import Asked
 from methods.train_verb.curriculum import place_of, recipes_named
+from methods.train_verb.making import Wanted
 from methods.train_verb.verb import UNFINISHED
 from tests.box_folder import write_box_folder
 from tests.egox import tiny
+
+ROOT = Path(__file__).resolve().parents[2]
 
 TINY = """
 [model]
@@ -165,6 +175,40 @@ def test_all_examples_can_be_made_before_anything_is_trained(
     )
     assert found == wanted
     assert not list(tmp_path.glob("*/checkpoints"))
+    _two_processes_train_one_stage_after_the_other(recipes, boxes, tmp_path)
+
+
+def _two_processes_train_one_stage_after_the_other(recipes: dict[str, Path], boxes: Path, out: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    places = ["--data", boxes, "--split", "all", "--val-split", "all", "--protocol", "mini", "--out", out, "--device", "cpu"]
+    command = [sys.executable, "-m", "methods.train_verb", *map(str, (recipes["frames"], recipes["clips"], *places))]
+    shared = {
+        **os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2",
+        "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    both = [
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**shared, "RANK": k, "LOCAL_RANK": k},
+            text=True,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        for k in ("0", "1")
+    ]
+    said = [process.communicate(timeout=240)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert said[0].count("no contact sheets on 2 processes") == 2
+    assert "clips" not in said[1]
+    for stage, samples in (("frames", 16), ("clips", 8)):
+        report = read_report(out / stage / "report.json")
+        assert report is not None
+        assert (report.batch, report.samples) == (4, samples)
+        assert (out / stage / "model" / "model_index.json").is_file()
+        assert not (out / stage / "sheets").exists()
 
 
 def test_a_recipe_that_differs_in_what_it_does_with_examples_alone_shares_them(trained: Path):
@@ -177,6 +221,40 @@ def test_a_finished_training_is_found_and_another_one_is_not_taken_for_it(traine
     assert (trained / "ours" / "model" / "training.json").stat().st_mtime_ns == before
     with pytest.raises(UserError, match="holds weights of another training"):
         train(recipes["ours"], "--steps", 1, data=boxes, out=trained)
+
+
+def test_a_finished_training_of_other_data_or_on_a_base_that_changed_is_not_taken(
+    trained: Path, recipes: dict[str, Path], boxes: Path, tmp_path: Path
+):
+    shutil.copytree(boxes, tmp_path / "data")
+    write_lossless(tmp_path / "data" / "b1" / "ego.mkv", np.full((49, 128, 128, 3), 90, np.uint8), fps=30)
+    with pytest.raises(UserError, match="trained with other examples of split 'all'"):
+        train(recipes["ours"], data=tmp_path / "data", out=trained)
+    out = tmp_path / "out"
+    shutil.copytree(trained, out)
+    path = out / "pairs" / "model" / "also.safetensors"
+    save_file({name: value + 1 for name, value in load_file(path).items()}, path)
+    with pytest.raises(UserError, match="trained from other weights of pairs: remove it to train them again"):
+        train(recipes["ours"], data=boxes, out=out)
+    with pytest.raises(shipping.ShippingError, match="was trained from other weights of pairs than"):
+        shipping.ship(out, tmp_path / "mini")
+    (out / "pairs" / "report.json").write_text("{}")
+    with pytest.raises(UserError, match=r"pairs.report\.json: not a report that can be read here"):
+        train(recipes["pairs"], data=boxes, out=out)
+    (out / "ours" / "model" / "report.json").write_text("{}")
+    with pytest.raises(shipping.ShippingError, match=r"model.report\.json: not a report"):
+        shipping.finished_in(out)
+
+
+def test_the_card_says_of_each_recipe_what_it_learned_from_and_marks_what_was_limited(trained: Path):
+    frames, ours = (one for one in shipping.finished_in(trained) if one.name in ("frames", "ours"))
+    train_on = msgspec.structs.replace(ours.report.train, split="few", clips=1, limit=1)
+    ours = dataclasses.replace(ours, report=msgspec.structs.replace(ours.report, train=train_on))
+    card = shipping.card([frames, ours], mark="")
+    assert "**On the first clips of their splits alone: ours.**" in card
+    rows = {line.split(" | ")[0]: line for line in card.splitlines() if line.startswith("| ")}
+    assert "2 clips of `all` |" in rows["| frames"]
+    assert "1 clips of `few` |" in rows["| ours"]
 
 
 def test_what_is_shipped_runs_and_says_how_it_was_made(trained: Path, recipes: dict[str, Path], tmp_path: Path):
@@ -290,7 +368,9 @@ def test_a_damaged_example_is_made_anew_and_told(begun: tuple[Path, Path, Path],
     assert (out / "pairs" / "model" / "also.safetensors").is_file()
 
 
-def test_a_clip_without_truth_is_named_and_the_others_are_learned_from(begun: tuple[Path, Path, Path], recipes: dict[str, Path]):
+def test_a_clip_without_truth_is_named_and_the_others_are_learned_from(
+    begun: tuple[Path, Path, Path], recipes: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+):
     data, out, folder = begun
     table = json.loads((data / "clips.json").read_text())
     del table["clips"][0]["ego"]["video"]
@@ -298,11 +378,84 @@ def test_a_clip_without_truth_is_named_and_the_others_are_learned_from(begun: tu
     told = train(recipes["pairs"], "--only-examples", data=data, out=out).output
     assert "b0: no example: " in told
     assert "3 examples to train on, 3 to validate with" in told
+    monkeypatch.setattr(processes, "PROCESSES", 2)  # what is lost counts as made: nobody tries again
+    told = train(recipes["pairs"], "--only-examples", data=data, out=out).output
+    assert "1 clips give no example, lost.json says why" in told
+    assert "b0: no example" not in told
+    assert set(json.loads((folder / "lost.json").read_text())) == {"b0"}
+    monkeypatch.undo()
     del table["clips"][1]["ego"]["video"]
     (data / "clips.json").write_text(json.dumps(table))
     with pytest.raises(UserError, match=r"no clip of split 'all' of .* gives an example"):
         train(recipes["pairs"], "--only-examples", data=data, out=out)
     assert len(ExampleStore(folder)) == 6
+
+
+def test_encoders_are_loaded_once_however_many_clips_there_are(
+    begun: tuple[Path, Path, Path], recipes: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+):
+    data, out, folder = begun
+    shutil.rmtree(folder)
+    loaded: list[Path] = []
+    encoders = making.encoder_of
+
+    def counted(recipe: Any, place: Path, *, device: str) -> Any:
+        loaded.append(place)
+        return encoders(recipe, place, device=device)
+
+    monkeypatch.setattr(making, "AT_ONCE", 1)
+    monkeypatch.setattr(making, "encoder_of", counted)
+    train(recipes["pairs"], "--only-examples", data=data, out=out)
+    assert len(ExampleStore(folder)) == 6
+    assert len(loaded) == 1
+
+
+def test_a_preconditioner_of_other_examples_is_not_fitted_by_several_processes(
+    begun: tuple[Path, Path, Path], recipes: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+):
+    data, out, _ = begun
+    (out / "pairs" / "preconditioner" / "examples.txt").write_text("of others\n")
+    monkeypatch.setattr(processes, "PROCESSES", 2)
+    with pytest.raises(UserError, match="preconditioner is missing or stale: before training on 2 processes"):
+        train(recipes["pairs"], data=data, out=out)
+
+
+def test_only_what_decides_a_preconditioner_is_in_its_key(begun: tuple[Path, Path, Path], recipes: dict[str, Path]):
+    (recipe,) = recipes_named([str(recipes["pairs"])])
+    examples = ExampleStore(begun[2])
+    assert recipe.training is not None
+    longer = msgspec.structs.replace(recipe, training=msgspec.structs.replace(recipe.training, steps=9, learning_rate=1.0))
+    other = msgspec.structs.replace(
+        recipe, training_conditioning=msgspec.structs.replace(recipe.training_conditioning, ego_mask="empty")
+    )
+    assert preconditioner_key(recipe, examples) == preconditioner_key(longer, examples)
+    assert preconditioner_key(recipe, examples) != preconditioner_key(other, examples)
+
+
+def test_recipes_of_another_precision_or_text_length_keep_their_examples_elsewhere(
+    begun: tuple[Path, Path, Path], recipes: dict[str, Path]
+):
+    data, out, folder = begun
+    (recipe,) = recipes_named([str(recipes["pairs"])])
+    asked = Asked(data=str(data), split="all", protocol="mini", limit=None)
+
+    def place(**values: Any) -> Path:
+        changed = msgspec.structs.replace(recipe, model=msgspec.structs.replace(recipe.model, **values))
+        return Wanted.of(asked, changed, encoders=out / "clips" / "model", out=out, device="cpu").work.folder
+
+    assert place() == folder
+    assert len({place(), place(precision="bf16"), place(text_tokens=99)}) == 3
+
+
+def test_the_prior_s_options_are_part_of_the_examples(begun: tuple[Path, Path, Path], recipes: dict[str, Path]):
+    data, out, folder = begun
+    with pytest.raises(UserError, match=r"unknown option of ego-prior 'depth_modl'; did you mean 'depth_model'"):
+        train(recipes["pairs"], "--set", "depth_modl=x", data=data, out=out)
+    with pytest.raises(UserError, match="nobody/depth"):  # the network is asked for, instead of the depth that data lacks
+        train(recipes["pairs"], "--set", "depth_model=nobody/depth", "--only-examples", data=data, out=out)
+    assert not (folder / "lost.json").exists()
+    told = train(recipes["pairs"], "--set", "fuse=false", "--only-examples", data=data, out=out).output
+    assert "6 examples are of other clips, encoders or code; they are made anew" in told
 
 
 def test_a_worker_process_makes_the_same_examples(begun: tuple[Path, Path, Path], recipes: dict[str, Path]):
@@ -349,7 +502,7 @@ def wan_recipe(folder: Path, base: str, checkpoint: object) -> Path:
     path = folder / f"{base}-wan.toml"
     path.write_text(
         f'extends = "{base}"\n[model]\ncheckpoint = "{checkpoint}"\nprecision = "fp32"\ntext_tokens = 512\n'
-        "lora = { rank = 2, alpha = 2 }\n[sampling]\nsteps = 1\nguidance_scale = 1.0\n[training]\nsteps = 1\n"
+        "lora = { rank = 2, alpha = 2 }\n[sampling]\nsteps = 1\n[training]\nsteps = 1\n"
     )
     return path
 
@@ -442,10 +595,9 @@ def test_a_folder_that_cannot_be_written_is_told_before_any_work(recipes: dict[s
 def test_several_processes_find_everything_made(
     recipes: dict[str, Path], boxes: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(stages, "PROCESSES", 2)
-    with pytest.raises(UserError, match=r"before training on 2 processes .*--only-examples"):
+    monkeypatch.setattr(processes, "PROCESSES", 2)
+    with pytest.raises(UserError, match=r"is missing or stale: before training on 2 processes .*--only-examples"):
         train(recipes["frames"], data=boxes, out=tmp_path)
-    monkeypatch.setenv("WORLD_SIZE", "2")
     shutil.copytree(trained / "clips" / "model", tmp_path / "clips" / "model")
     with pytest.raises(UserError, match=r"examples of 2 clips are missing: .*--only-examples"):
         train(recipes["pairs"], data=boxes, out=tmp_path)
