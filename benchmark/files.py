@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from .errors import StorageError
+from .errors import StorageError, UserError
 
 
 def file_key(path: Path) -> str:
@@ -20,6 +20,13 @@ def file_key(path: Path) -> str:
 def reason_of(error: BaseException) -> str:
     """What the system says went wrong, without numbers and paths."""
     return str(getattr(error, "strerror", None) or error)
+
+
+def file_name(name: str) -> str:
+    """The name itself, of a clip or a video. Raises UserError where it cannot be that of a file or folder anywhere."""
+    if not name or name.startswith(".") or any(c in "/\\:" or not c.isprintable() for c in name) or len(name.encode()) > 200:
+        raise UserError(f"{name!r} cannot be a file name: use another (no slash, colon, line break or leading dot)")
+    return name
 
 
 def atomic_file(path: Path, write: Callable[[Path], object]) -> None:
@@ -40,3 +47,27 @@ def atomic_file(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
+
+
+def take_back(path: Path) -> None:
+    """Remove a file that says that those beside it are whole, before they change. Raises StorageError."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be removed ({reason_of(error)}); choose another --out") from error
+
+
+def check_writable(folder: Path) -> None:
+    """Find a full or read-only disk before any work. The folder need not be there, and nothing is left behind.
+
+    Raises StorageError.
+    """
+    try:
+        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        probe = there / f".probe.{os.getpid()}"
+        atomic_file(probe, lambda aside: aside.write_bytes(b"writable\n"))
+        probe.unlink()
+    except (StorageError, OSError) as error:
+        raise StorageError(
+            f"{folder}: cannot be written ({reason_of(error.__cause__ or error)}); choose another --out"
+        ) from error

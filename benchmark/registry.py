@@ -39,7 +39,9 @@ class Method(Protocol):
       for methods that answer many clips at once (yields clip id and output, or what went wrong with this clip), with
       `batch_size: int`, the clips that it takes in one call (0: all of them, at most 256; with `--workers` above 1 clips
       come one at a time);
-    - `close() -> None`.
+    - `close() -> None`;
+    - `on_step: Callable[[int, int], None] | None`, None at first: whoever waits for `generate` sets it, and it is called with
+      the steps done and of how many.
     """
 
     def generate(self, inputs: ClipInputs, *, seed: int) -> Frames:

@@ -29,7 +29,7 @@ import filelock
 import msgspec
 
 from .errors import StorageError, UserError
-from .files import atomic_file
+from .files import atomic_file, file_name
 from .video import Frames, write_lossless
 
 T = TypeVar("T")
@@ -125,16 +125,16 @@ class RunFolder:
     path: Path
 
     def video(self, clip: str) -> Path:
-        return self.path / "videos" / f"{_file_name(clip)}.mkv"
+        return self.path / "videos" / f"{file_name(clip)}.mkv"
 
     def _prediction(self, clip: str) -> Path:
-        return self.path / "clips" / f"{_file_name(clip)}.json"
+        return self.path / "clips" / f"{file_name(clip)}.json"
 
     def _scores(self, clip: str) -> Path:
-        return self.path / "scores" / f"{_file_name(clip)}.json"
+        return self.path / "scores" / f"{file_name(clip)}.json"
 
     def _failure(self, clip: str) -> Path:
-        return self.path / "failed" / f"{_file_name(clip)}.json"
+        return self.path / "failed" / f"{file_name(clip)}.json"
 
     def prediction(self, clip: str) -> Prediction | None:
         """The committed prediction, or None; one whose video has gone counts as none."""
@@ -192,7 +192,7 @@ class RunFolder:
         folder = self.path / ".locks"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(folder / f"{_file_name(name)}.lock", timeout=-1 if wait else 0)
+            lock = filelock.FileLock(folder / f"{file_name(name)}.lock", timeout=-1 if wait else 0)
             try:
                 lock.acquire()
             except filelock.Timeout:
@@ -213,12 +213,6 @@ def _link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _file_name(clip: str) -> str:
-    if not clip or clip.startswith(".") or any(c in "/\\:" or not c.isprintable() for c in clip) or len(clip.encode()) > 200:
-        raise UserError(f"{clip!r} cannot be a file name: use another (no slash, colon, line break or leading dot)")
-    return clip
-
-
 def _read(path: Path, kind: type[T]) -> T | None:
     try:
         data = path.read_bytes()
@@ -234,7 +228,7 @@ def _read(path: Path, kind: type[T]) -> T | None:
 
 def run_folder(out: Path, *, method: str, split: str, protocol: str, key: str) -> RunFolder:
     """The folder of a run; nothing is made on disk."""
-    return RunFolder(out / _file_name(method) / _file_name(split.replace(":", "-")) / _file_name(protocol) / key)
+    return RunFolder(out / file_name(method) / file_name(split.replace(":", "-")) / file_name(protocol) / key)
 
 
 def run_folders(out: Path) -> Iterator[RunFolder]:

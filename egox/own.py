@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import is_zipfile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +56,7 @@ class Format:
         """
         step = {self.frames: 1, self.span: self.step}.get(poses.frames)
         if step is None:
-            other = "" if self.step == 1 else f", or {self.span}, of which every {self.step}rd is taken"
+            other = "" if self.step == 1 else f", or {self.span}, of which one in {self.step} is taken"
             raise OwnVideoError(
                 f"{poses.path}: has poses for {poses.frames} frames, at size {self.side} the model takes {self.frames}{other};"
                 " set the frames of the pose file and cut the video to begin where they do"
@@ -101,12 +102,13 @@ def own_clip(
     `egox.depth.TransformersDepth(name)`. size: side of the ego picture, 128 (the mini model) or 448.
     Raises ValueError in one sentence for what is missing or does not fit.
     """
-    given = isinstance(depth, str | Path)
-    footage = read_footage(video, pose, depth=depth if given else None, size=size)
-    estimate = footage.depth
-    if not given:
-        estimate = depth.estimate(footage.frames)
-    assert estimate is not None
+    if not isinstance(depth, str | Path) and not hasattr(depth, "estimate"):
+        raise OwnVideoError(
+            f"depth is {depth!r}, expected a folder, an .npz file, or an estimator such as TransformersDepth(NAME)"
+        )
+    footage = read_footage(video, pose, depth=depth if isinstance(depth, str | Path) else None, size=size)
+    estimate = footage.depth if isinstance(depth, str | Path) else depth.estimate(footage.frames)
+    assert estimate is not None  # it was asked for
     from .clip import clip_of_prior
     from .prior import ego_prior
 
@@ -127,14 +129,34 @@ def read_footage(video: str | Path, pose: str | Path, *, depth: str | Path | Non
     except ValueError as error:
         raise OwnVideoError(f"{pose}: exo: {error}; scale the video to a height of {size} yourself") from None
     ego = poses.ego_camera(size, chosen)
+    check_length(video, poses)
+    maps = None if depth is None else _depth(Path(depth), fit, poses.frames, chosen)
+    return Footage(frames=_frames(video, fit, chosen), exo=exo, ego=ego, depth=maps, up=poses.up, fps=fps)
+
+
+def check_length(video: Path, poses: PoseFile) -> None:
+    """Raises OwnVideoError for a video that is shorter than its poses, without decoding it."""
     pictures = coded_pictures(video)
     if pictures < poses.frames:
         raise OwnVideoError(
             f"{video}: has {pictures} frames, but {poses.path} has poses for {poses.frames};"
             " set its frames to what the video has, or take the longer video"
         )
-    maps = None if depth is None else _depth(Path(depth), fit, poses.frames, chosen)
-    return Footage(frames=_frames(video, fit, chosen), exo=exo, ego=ego, depth=maps, up=poses.up, fps=fps)
+
+
+def depth_files(path: Path) -> list[Path]:
+    """The files of given depth: a map a frame in a folder, or the one .npz."""
+    return sorted(path.glob("*.npy")) if path.is_dir() else [path]
+
+
+def given_depth(path: Path) -> GivenDepth:
+    """Depth of a folder or an .npz. Raises OwnVideoError for what is neither, or holds something else."""
+    if path.is_file() and not is_zipfile(path):
+        raise OwnVideoError(f"{path}: is no depth; expected a folder of 00000.npy ... or one .npz with 'depth'")
+    try:
+        return GivenDepth.read(path)
+    except (FileNotFoundError, ValueError) as error:
+        raise OwnVideoError(str(error)) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,10 +229,7 @@ def _frames(video: Path, fit: _Fit, chosen: Sequence[int]) -> NDArray[np.uint8]:
 
 def _depth(path: Path, fit: _Fit, count: int, chosen: Sequence[int]) -> DepthEstimate:
     """Maps of the video's own size, of the size that it is scaled to, or of DEPTH_HEIGHT; `count` of them."""
-    try:
-        given = GivenDepth.read(path)
-    except (FileNotFoundError, ValueError) as error:
-        raise OwnVideoError(str(error)) from None
+    given = given_depth(path)
     height, width = fit.found
     sizes = [fit.found, (DEPTH_HEIGHT, round(width * DEPTH_HEIGHT / height)), fit.scaled]
     sizes = [size for number, size in enumerate(sizes) if size not in sizes[:number] and size[0] <= height]

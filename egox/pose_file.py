@@ -77,6 +77,8 @@ def load_pose_file(path: str | Path) -> PoseFile:
         raise PoseFileError(f"{path}: the file is empty; the format is in docs/poses.md")
     try:
         data = json.loads(text)  # not msgspec: Python writes NaN, and the error should say where it is
+    except UnicodeDecodeError:
+        raise PoseFileError(f"{path}: not JSON (no text in UTF-8); the format is in docs/poses.md") from None
     except (ValueError, RecursionError) as error:
         raise PoseFileError(f"{path}: not JSON ({error}); the format is in docs/poses.md") from None
     return _checked(data, str(path))

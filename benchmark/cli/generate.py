@@ -63,7 +63,8 @@ def command(
     """Generate videos without scoring them, for a machine that has the model but not the truth.
 
     The same store and the same keys as 'run': a later 'score' or 'run' goes on from here. With --video nothing is scored, and
-    OUT/NAME/ gets ego.mkv (lossless), ego.mp4, strip.png, strip.mp4 and report.json (docs/egox.md); OUT is 'generated' then.
+    OUT/NAME/METHOD/ gets ego.mkv (lossless), ego.mp4, strip.png, strip.mp4 and report.json (docs/egox.md); OUT is then
+    'generated'.
 
     Examples: egox-bench generate --method ego-prior --split unseen --limit 4
 
@@ -76,6 +77,8 @@ def command(
     if video is not None:
         if pose is None:
             raise UserError("--video needs --pose FILE: where the head was, and roughly how the camera saw it (docs/poses.md)")
+        if overwrite is o.OverwriteChoice.FAILED:
+            raise UserError("--overwrite failed is for clips; with --video it is never or always")
         names = o.comma_list(method) or []
         if len(names) != 1:
             raise UserError(f"--video takes one --method at a time, not {', '.join(names)}")

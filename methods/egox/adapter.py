@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import RLock
+from typing import Any
 
 import msgspec
 import torch
@@ -15,6 +16,7 @@ from benchmark.video import Frames
 from egox.clip import EgoXClip, clip_of_prior
 from egox.pipeline import EgoXPipeline
 from egox.pretrained import WeightsError
+from egox.prior import EgoPrior
 from egox.recipe import Recipe, load_recipe
 from egox.threads import one_thread
 from methods.ego_prior import Options as PriorOptions
@@ -31,28 +33,52 @@ class EgoX:
         self.options = options
         self._maker = Maker(PriorOptions(depth_model=options.depth_model, device=options.device))
         self._pipelines: dict[str, EgoXPipeline] = {}
+        self._prior: tuple[ClipInputs, EgoPrior] | None = None
+        self.on_step: Callable[[int, int], None] | None = None
 
     def generate(self, inputs: ClipInputs, *, seed: int) -> Frames:
         """Raises Undefined for a clip without depth or cameras, UserError where sizes do not fit, LoadError without weights."""
         with one_thread():
             pipeline, clip = self.prepared(inputs)
             try:
-                return pipeline(clip, seed=seed).frames
+                return pipeline(
+                    clip, seed=seed, callback_on_step_end=self._step(pipeline), callback_on_step_end_tensor_inputs=()
+                ).frames
             except ValueError as error:
                 raise UserError(str(error)) from error
 
     def prepared(self, inputs: ClipInputs) -> tuple[EgoXPipeline, EgoXClip]:
         """What `generate` runs, and what on. Raises like it."""
         pipeline = self._pipeline(inputs.size[0])
-        prior = prior_of(inputs, self._maker)
+        prior = self.prior(inputs)
         try:
             return pipeline, clip_of_prior(prior, prompt=inputs.caption or "", fps=inputs.fps)
         except ValueError as error:
             raise UserError(str(error)) from error
 
+    def prior(self, inputs: ClipInputs) -> EgoPrior:
+        """What the model is given of these inputs; that of the last ones is kept. Raises Undefined where it lacks depth."""
+        if self._prior is None or self._prior[0] is not inputs:
+            self._prior = None  # two need not fit into memory
+            self._prior = inputs, prior_of(inputs, self._maker)
+        return self._prior[1]
+
     def close(self) -> None:
         """Free the weights."""
         self._pipelines.clear()
+        self._prior = None
+
+    def _step(self, pipeline: EgoXPipeline) -> Callable[..., dict[str, Any]] | None:
+        """Tells whoever set `on_step`; changes nothing."""
+        told = self.on_step
+        if told is None:
+            return None
+
+        def after(_pipeline: Any, step: int, _timestep: Any, _tensors: Any) -> dict[str, Any]:
+            told(step + 1, pipeline.recipe.sampling.steps)
+            return {}
+
+        return after
 
     def _pipeline(self, side: int) -> EgoXPipeline:
         """Raises LoadError, which ends the run, where the weights are missing or do not fit: no clip would go better."""

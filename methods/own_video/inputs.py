@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,16 @@ class GivenMaps:
 
     def frame(self, index: int) -> NDArray:
         return self.maps[index]
+
+
+def given_twice(depth: Path) -> str:
+    """What is said of depth that is given where a network is to estimate it."""
+    return f"depth is both given (--depth {depth}) and to be estimated (--set depth_model); choose one"
+
+
+def no_depth_at(depth: Path) -> str:
+    """What is said of depth that is not there."""
+    return f"--depth {depth}: is not there; expected a folder of 00000.npy ... or one .npz with 'depth'"
 
 
 def clip_of(footage: Footage, *, name: str, prompt: str) -> Clip:

@@ -14,15 +14,18 @@ from numpy.typing import NDArray
 from benchmark.clip import ClipInputs, Maps, View
 from benchmark.datasets.file_digests import FileDigests
 from benchmark.errors import UserError
-from benchmark.video import FileSource, Video, count_packets
+from benchmark.video import FileSource, Video
 from egox.cameras import Camera
 from egox.depth import GivenDepth
-from egox.pose_file import PoseFile, PoseFileError, load_pose_file
+from egox.own import DEPTH_HEIGHT, OwnVideoError, check_length, depth_files, given_depth
+from egox.pose_file import PoseFileError, load_pose_file
+from egox.video_file import VideoFileError
 from methods.ego_prior import Options
+from methods.own_video.inputs import GivenMaps, given_twice, no_depth_at
 
 from .subjects import Subject
 
-MOST_HEIGHT = 448
+MOST_HEIGHT = DEPTH_HEIGHT
 """Higher videos are scaled down to this: it is the model's exo height, and depth networks gain nothing above it."""
 
 MOST_BYTES = 2 * 2**30
@@ -57,9 +60,9 @@ class OwnVideo:
                 camera=poses.exo_camera(width, height, poses.frames),
             )
             ego = poses.ego_camera(side, poses.frames)
-        except PoseFileError as error:
+            check_length(video, poses)
+        except (PoseFileError, OwnVideoError, VideoFileError) as error:
             raise UserError(str(error)) from None
-        _check_length(video, poses)
         own = cls(video=video, pose=pose, depth=depth, view=view, ego=ego, up=poses.up)
         own._check_memory()
         return own
@@ -74,7 +77,7 @@ class OwnVideo:
 
     def identity(self, name: str) -> dict[str, Any]:
         digests = FileDigests()
-        depth = None if self.depth is None else digests.of_many(_depth_files(self.depth))
+        depth = None if self.depth is None else digests.of_many(depth_files(self.depth))
         return {"video": digests.of(self.video), "pose": digests.of(self.pose), "depth": depth, "size": self.ego.width}
 
     def prepare(self, names: Sequence[str]) -> None:
@@ -107,8 +110,8 @@ class OwnVideo:
         if self.depth is None:
             return self._scaled(self.view)
         try:
-            given = GivenDepth.read(self.depth)
-        except (FileNotFoundError, ValueError) as error:
+            given = given_depth(self.depth)
+        except OwnVideoError as error:
             raise UserError(str(error)) from None
         try:
             return self._scaled(_with_depth(self.view, given))
@@ -134,17 +137,6 @@ class OwnVideo:
             )
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class _Given:
-    """Maps [frames, height, width] in memory, as a MapSource."""
-
-    key: str
-    maps: NDArray[np.float32]
-
-    def frame(self, index: int) -> NDArray:
-        return self.maps[index]
-
-
 def _with_depth(view: View, given: GivenDepth) -> View:
     """Raises ValueError where count or size of the maps are not the video's."""
     # given maps are compared with count and size of the frames only: this stands in for them and takes no memory
@@ -153,8 +145,8 @@ def _with_depth(view: View, given: GivenDepth) -> View:
     disparity = estimate.disparity
     return replace(
         view,
-        depth=Maps(source=_Given(key="depth", maps=estimate.metric_m), indices=indices),
-        disparity=None if disparity is None else Maps(source=_Given(key="disparity", maps=disparity), indices=indices),
+        depth=Maps(source=GivenMaps(key="depth", maps=estimate.metric_m), indices=indices),
+        disparity=None if disparity is None else Maps(source=GivenMaps(key="disparity", maps=disparity), indices=indices),
     )
 
 
@@ -164,29 +156,16 @@ def _check_choices(depth: Path | None, side: int, options: Options) -> None:
     if depth is None and not options.depth_model:
         raise UserError("--video needs its depth: --depth FOLDER|FILE.npz, or --set depth_model=NAME to estimate it")
     if depth is not None and options.depth_model:
-        raise UserError(f"depth is both given (--depth {depth}) and to be estimated (--set depth_model); choose one")
+        raise UserError(given_twice(depth))
     if depth is not None and not depth.exists():
-        raise UserError(f"--depth {depth}: is not there; expected a folder of 00000.npy ... or one .npz with 'depth'")
+        raise UserError(no_depth_at(depth))
     if options.masks == "ids":
         raise UserError("--set masks=ids needs instance ids, which a video of your own has not; use motion or sam2")
-
-
-def _check_length(video: Path, poses: PoseFile) -> None:
-    found = count_packets(video)
-    if found < poses.frames:
-        raise UserError(
-            f"{video}: has {found} frames, but {poses.path} has poses for {poses.frames};"
-            " set its frames to what the video has, or take the longer video"
-        )
-
-
-def _depth_files(depth: Path) -> list[Path]:
-    return sorted(depth.glob("*.npy")) if depth.is_dir() else [depth]
 
 
 def _size_of_depth(depth: Path) -> int:
     """Bytes once it is unpacked."""
     if not zipfile.is_zipfile(depth):
-        return sum(path.stat().st_size for path in _depth_files(depth))
+        return sum(path.stat().st_size for path in depth_files(depth))
     with zipfile.ZipFile(depth) as archive:
         return sum(member.file_size for member in archive.infolist())

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from benchmark.errors import StorageError, Undefined, UserError
-from benchmark.files import atomic_file, reason_of
+from benchmark.files import atomic_file, check_writable, file_name, take_back
 from benchmark.progress import Task, progress, say
 from benchmark.registry import deciding_options
 from benchmark.store import content_key
@@ -60,7 +60,7 @@ def make_priors(source: Source, options: Options, *, out: Path, again: bool, go_
     Raises UserError where nothing can be made at all: no weights, no device, a folder that cannot be written.
     """
     _use_machine(options)
-    _check_writable(out)
+    check_writable(out)
     reports: dict[str, Report] = {}
     failures: dict[str, str] = {}
     missing: dict[str, _Keys] = {}
@@ -143,9 +143,7 @@ def _keys(source: Source, options: Options, fail: Callable[[str, Exception], Non
     }
     for name in source.names:
         try:
-            if PurePath(name).name != name or name.startswith("."):
-                raise UserError(f"{name!r} cannot be the name of a folder; rename it")
-            identity = source.identity(name)
+            identity = source.identity(file_name(name))
             yield name, _Keys(key=content_key({**recipe, **identity}), inputs=content_key(identity))
         except UserError as error:
             fail(name, error)
@@ -165,7 +163,7 @@ def _write(
     folder: Path, subject: Subject, prior: EgoPrior, truth: Frames | None, *, keys: _Keys, options: Options, done: _Done
 ) -> tuple[Report, list[str]]:
     """Render, then write all files of one subject; the report last. Returns it, and the same for a person."""
-    _take_back(folder / REPORT)
+    take_back(folder / REPORT)
     pictures, valid = [], []
     for number, frame in enumerate(prior.rendered(), start=1):
         pictures.append(frame.picture)
@@ -207,24 +205,6 @@ def _write(
     report = msgspec.structs.replace(report, files=_sizes(folder))
     write_report(folder / REPORT, report)
     return report, as_lines(report, prior)
-
-
-def _take_back(report: Path) -> None:
-    """A kill must not leave an old report beside new files."""
-    try:
-        report.unlink(missing_ok=True)
-    except OSError as error:
-        raise StorageError(f"{report}: cannot be removed ({reason_of(error)}); choose another --out") from error
-
-
-def _check_writable(out: Path) -> None:
-    """A full or read-only disk is found before any work."""
-    probe = out / ".probe"
-    try:
-        atomic_file(probe, lambda aside: aside.write_bytes(b"writable\n"))
-        probe.unlink(missing_ok=True)
-    except StorageError as error:
-        raise StorageError(f"{out}: cannot be written ({reason_of(error.__cause__ or error)}); choose another --out") from error
 
 
 def _use_machine(options: Options) -> None:

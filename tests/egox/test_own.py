@@ -169,7 +169,7 @@ def test_a_pose_file_of_48_frames_is_refused_with_the_counts_that_fit(own: Own, 
     data = json.loads(own.pose.read_text())
     poses = (data["ego"]["world_from_camera"] * 3)[:48]
     path = changed(frames=48, ego={**data["ego"], "world_from_camera": poses})
-    with pytest.raises(ValueError, match=r"poses for 48 frames, at size 128 the model takes 17, or 49, of which every 3rd"):
+    with pytest.raises(ValueError, match=r"poses for 48 frames, at size 128 the model takes 17, or 49, of which one in 3 is"):
         own.read(pose=path)
     with pytest.raises(ValueError, match=r"poses for 48 frames, at size 448 the model takes 49; set the frames"):
         own.read(pose=path, size=448)
@@ -199,6 +199,8 @@ def test_what_does_not_fit_is_refused_before_anything_is_decoded(own: Own, tmp_p
         ({"pose": "none.json"}, "none.json: cannot be read"),
         ({"size": 256}, "size is 256, the models take 128 and 448"),
         ({"depth": "none"}, "none is not there"),
+        ({"depth": own.video}, "walk.mp4: is no depth; expected a folder of 00000.npy"),
+        ({"pose": own.video}, r"walk.mp4: not JSON \(no text in UTF-8\)"),
         ({"depth": tmp_path / "few.npz"}, "5 maps of 224x128, but the clip has 17 frames of 224x128"),
     ):
         with pytest.raises(ValueError, match=said) as caught:
@@ -214,6 +216,10 @@ def test_own_clip_renders_the_prior_of_given_or_estimated_depth(own: Own):
             assert frames.shape == (FRAMES, 128, 224, 3)
             return DepthEstimate(metric_m=own.depth_m)
 
+    with pytest.raises(ValueError, match=r"depth is None, expected a folder, an \.npz file, or an estimator"):
+        own_clip(own.video, own.pose, depth=None)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(RuntimeError, match="nowhere"):
+        own_clip(own.video, own.pose, depth=own.depth, device="nowhere")
     given = own_clip(own.video, str(own.pose), depth=str(own.depth), prompt="a room")
     estimated = own_clip(own.video, own.pose, depth=Ours(), prompt="a room")
     assert (given.prompt, given.fps, given.ego_size) == ("a room", 30.0, (128, 128))

@@ -337,16 +337,20 @@ def test_the_four_lines_of_the_docs_give_the_video_of_the_command_line(tmp_path:
     names: dict[str, Any] = {}
     exec(code, names)
     assert names["frames"].shape == (17, 128, 128, 3)
-    assert np.array_equal(names["frames"], np.stack(list(decoded_frames(tmp_path / "generated" / "my" / "ego.mkv"))))
+    assert np.array_equal(names["frames"], np.stack(list(decoded_frames(tmp_path / "generated" / "my" / "egox" / "ego.mkv"))))
 
 
 @pytest.mark.usefixtures("shipped")
-def test_prompt_and_seed_reach_the_model_from_the_command_line(tmp_path: Path):
+def test_prompt_and_seed_reach_the_model_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     own = write_own(tmp_path / "own")
     words = ("--video", own.video, "--pose", own.pose, "--depth", own.depth, "--prompt", "a room", "--seed", 5)
-    called("generate", "--method", "egox", *words, "--set", "steps=2", "--out", tmp_path)
+    asked: list[object] = []
+    monkeypatch.setattr("methods.egox.adapter.prior_of", lambda given, maker: asked.append(maker) or prior_of(given, maker))
+    said = called("generate", "--method", "egox", *words, "--set", "steps=2", "--out", tmp_path)
+    assert re.search(r"generate: 0/1 .*walk: egox\n(.*\n)*generate: 2/2 after .*walk: egox", said), "steps are told"
+    assert len(asked) == 1, "the prior beside it is the one that the model was given"
     pipe = EgoXPipeline.from_pretrained("mini")
-    video = np.stack(list(decoded_frames(tmp_path / "walk" / "ego.mkv")))
+    video = np.stack(list(decoded_frames(tmp_path / "walk" / "egox" / "ego.mkv")))
     clip = own_clip(own.video, own.pose, depth=own.depth, prompt="a room")
     assert np.array_equal(pipe(clip, seed=5, num_inference_steps=2).frames, video)
     assert not np.array_equal(pipe(clip, seed=4, num_inference_steps=2).frames, video)
@@ -391,8 +395,8 @@ def test_the_clip_in_the_wild_by_the_command_line_and_by_four_lines_is_the_same(
     pipe = EgoXPipeline.from_pretrained(checkpoint, recipe="mini/egox")
     clip = own_clip(video, pose, depth=depth)
     frames = pipe(clip, seed=0, num_inference_steps=3).frames
-    assert np.array_equal(frames, np.stack(list(decoded_frames(tmp_path / "out" / "exo" / "ego.mkv"))))
-    report = json.loads((tmp_path / "out" / "exo" / "report.json").read_text())
+    assert np.array_equal(frames, np.stack(list(decoded_frames(tmp_path / "out" / "exo" / "egox" / "ego.mkv"))))
+    report = json.loads((tmp_path / "out" / "exo" / "egox" / "report.json").read_text())
     assert (report["fps"], report["exo_size"]) == (10.0, [128, 224])
     assert 0.9 < report["scale"] < 1.2
     assert 0.1 < report["coverage"] < 0.6

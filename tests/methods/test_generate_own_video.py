@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +20,9 @@ from benchmark.cli import build
 from benchmark.errors import UserError
 from benchmark.registry import MethodSpec
 from benchmark.video import decoded_frames
+from egox import own as own_clips
 from egox.own import read_footage
+from methods.own_video import making
 from methods.own_video.inputs import clip_of, inputs_of
 from tests.egox.test_own import FRAMES, Own, write_own
 
@@ -30,7 +35,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     threads = torch.get_num_threads()
     yield
-    torch.set_num_threads(threads)  # the verb pins it
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +72,7 @@ def frames_of(path: Path) -> np.ndarray:
 
 def test_a_method_that_looks_at_pixels_only_needs_no_depth(own: Own, tmp_path: Path):
     out = done(generate(*words_of(own, "copy-exo", "--out", tmp_path)))
-    folder = tmp_path / "walk"
+    folder = tmp_path / "walk" / "copy-exo"
     assert out.splitlines()[0] == f"walk: {folder}"
     assert sorted(path.name for path in folder.iterdir()) == FILES
     found = frames_of(folder / "ego.mkv")
@@ -85,41 +90,91 @@ def test_the_ego_prior_of_a_video_is_that_of_the_verb_prior(own: Own, tmp_path: 
     done(generate(*words_of(own, "ego-prior", "--depth", own.depth, "--out", tmp_path / "generated")))
     asked = ["--video", own.video, "--pose", own.pose, "--depth", own.depth, "--size", 128, "--out", tmp_path / "priors"]
     done(CliRunner().invoke(build(), ["prior", *map(str, asked)]))
-    ours, theirs = (tmp_path / name for name in ("generated/walk/ego.mkv", "priors/walk/prior.mkv"))
+    ours, theirs = (tmp_path / name for name in ("generated/walk/ego-prior/ego.mkv", "priors/walk/prior.mkv"))
     assert np.array_equal(frames_of(ours), frames_of(theirs))
-    strip = np.asarray(Image.open(tmp_path / "generated" / "walk" / "strip.png"))
+    strip = np.asarray(Image.open(tmp_path / "generated" / "walk" / "ego-prior" / "strip.png"))
     assert strip.shape[1] == 504 + 2 * 288 + 2 * 8 + 2 * 16, "exo, prior and generated"
-    report = json.loads((tmp_path / "generated" / "walk" / "report.json").read_text())
+    report = json.loads((tmp_path / "generated" / "walk" / "ego-prior" / "report.json").read_text())
     assert report["scale"] > 0
     assert 0 < report["coverage"] < 1
 
 
-def test_what_is_there_is_kept_until_something_that_decides_it_changes_or_all_is_asked_anew(own: Own, tmp_path: Path):
+def test_what_is_there_is_kept_and_another_result_is_never_written_over_it_unasked(tmp_path: Path):
     mine = write_own(tmp_path / "mine")
-    report = tmp_path / "out" / "walk" / "report.json"
+    folder = tmp_path / "out" / "walk" / "copy-exo"
 
-    def made(*more: object, method: str = "copy-exo") -> tuple[bool, str]:
-        result = generate(*words_of(mine, method, "--out", tmp_path / "out", *more))
+    def words(*more: object) -> tuple[object, ...]:
+        return words_of(mine, "copy-exo", "--out", tmp_path / "out", *more)
+
+    def made(*more: object) -> tuple[bool, str]:
+        result = generate(*words(*more))
         done(result)
-        return "is in" not in result.stderr, json.loads(report.read_text())["key"]
+        return "is in" not in result.stderr, json.loads((folder / "report.json").read_text())["key"]
 
     new, first = made()
     assert new
     assert made() == (False, first)
     assert made("--overwrite", "always") == (True, first)
-    keys = {first, made("--seed", 1)[1], made("--prompt", "a room")[1], made("--depth", mine.depth)[1]}
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for more in (("--seed", 1), ("--prompt", "a room"), ("--depth", mine.depth)):
+        assert "copy-exo has a video of other inputs, options, seed or code; choose another --out" in said(*words(*more))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    done(generate(*words_of(mine, "ego-prior", "--depth", mine.depth, "--out", tmp_path / "out")))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before, "another method has a folder of its own"
+    keys = {first, *(made("--overwrite", "always", *more)[1] for more in (("--seed", 1), ("--depth", mine.depth)))}
     np.savez(mine.depth, depth=mine.depth_m * np.float32(1.1))
-    keys |= {made("--depth", mine.depth)[1], made("--depth", mine.depth, method="ego-prior")[1]}
-    assert len(keys) == 6
-    assert made() == (True, first)
-    (report.parent / "ego.mp4").unlink()
+    keys |= {made("--overwrite", "always", "--depth", mine.depth)[1]}
+    assert len(keys) == 4
+    assert made("--overwrite", "always") == (True, first)
+    (folder / "ego.mp4").unlink()
     assert made() == (True, first), "a folder that lacks a file is made whole"
+
+
+def test_the_code_that_reads_a_video_decides_its_key(own: Own, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    done(generate(*words_of(own, "copy-exo", "--out", tmp_path)))
+    digest = making.code_digest
+    monkeypatch.setattr(making, "code_digest", lambda modules: f"another {digest(modules)}")
+    assert "of other inputs, options, seed or code" in said(*words_of(own, "copy-exo", "--out", tmp_path))
+    source = Path(own_clips.__file__)
+    changed = tmp_path / "own.py"
+    changed.write_text(source.read_text() + "\n")
+    find = importlib.util.find_spec
+    other = SimpleNamespace(origin=str(changed), submodule_search_locations=None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: other if name == "egox.own" else find(name))
+    changed_digest = digest(making.READING)
+    monkeypatch.undo()
+    assert digest(making.READING) != changed_digest
+
+
+def test_what_was_generated_is_on_disk_before_the_strip_is_made_and_progress_is_shown(
+    own: Own, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fails(*_given: object, **_more: object) -> None:
+        raise UserError("no strip today")
+
+    monkeypatch.setattr(making, "preview", fails)
+    result = generate(*words_of(own, "copy-exo", "--out", tmp_path))
+    assert "no strip today" in str(result.exception)
+    assert [path.name for path in (tmp_path / "walk" / "copy-exo").iterdir()] == ["ego.mkv"]
+    assert re.search(r"generate: 0/1 .*walk: copy-exo\ngenerate: 1/1", result.stderr)
+
+
+def test_threads_are_as_before_afterwards(own: Own, tmp_path: Path):
+    torch.set_num_threads(3)
+    done(generate(*words_of(own, "copy-exo", "--out", tmp_path)))
+    assert torch.get_num_threads() == 3
+
+
+def test_the_prior_beside_it_is_made_with_the_options_of_ego_prior(own: Own, tmp_path: Path):
+    more = ("--depth", own.depth, "--out", tmp_path, "--set", "scale=none")
+    done(generate(*words_of(own, "ego-prior", *more)))
+    assert json.loads((tmp_path / "walk" / "ego-prior" / "report.json").read_text())["scale"] == 1.0
 
 
 def test_json_is_the_report(own: Own, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     done(generate(*words_of(own, "copy-exo", "--out", tmp_path, "--json")))
     printed = capfd.readouterr().out
-    assert json.loads(printed) == json.loads((tmp_path / "walk" / "report.json").read_text())
+    assert json.loads(printed) == json.loads((tmp_path / "walk" / "copy-exo" / "report.json").read_text())
 
 
 def test_out_is_a_folder_of_its_own_where_it_is_not_given(own: Own, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -131,7 +186,7 @@ def test_out_is_a_folder_of_its_own_where_it_is_not_given(own: Own, tmp_path: Pa
 def test_a_large_video_is_scaled_and_cut(tmp_path: Path):
     wide = write_own(tmp_path / "wide", size=(540, 1000))
     done(generate(*words_of(wide, "copy-exo", "--out", tmp_path)))
-    report = json.loads((tmp_path / "walk" / "report.json").read_text())
+    report = json.loads((tmp_path / "walk" / "copy-exo" / "report.json").read_text())
     assert (report["exo_size"], report["ego_size"]) == ([128, 224], [128, 128])
 
 
@@ -147,10 +202,10 @@ def test_a_program_elsewhere_is_given_the_video_as_well(own: Own, tmp_path: Path
     words = [word for setting in settings for word in ("--set", setting)]
     more = ("--depth", own.depth, "--prompt", "a room", "--seed", 7, "--out", tmp_path)
     done(generate(*words_of(own, "command", *words, *more)))
-    assert (frames_of(tmp_path / "walk" / "ego.mkv") == 7).all()
-    assert json.loads((tmp_path / "walk" / "report.json").read_text())["method"] == "command-mine"
+    assert (frames_of(tmp_path / "walk" / "command-mine" / "ego.mkv") == 7).all()
+    assert json.loads((tmp_path / "walk" / "command-mine" / "report.json").read_text())["method"] == "command-mine"
     assert "command-mine needs a text: give it by --prompt TEXT" in said(
-        *words_of(own, "command", *words, "--depth", own.depth, "--out", tmp_path)
+        *words_of(own, "command", *words, "--depth", own.depth, "--out", tmp_path / "other")
     )
 
 
@@ -191,6 +246,8 @@ def test_several_exo_views_are_more_than_a_video_has(own: Own):
         (("--method", "copy-exo", "--video", "v.mp4", "--pose", "p", "--workers", "2"), "--workers is for clips"),
         (("--method", "copy-exo,oracle", "--video", "v.mp4", "--pose", "p"), "--video takes one --method at a time"),
         (("--method", "copy-exo", "--video", "v.mp4", "--pose", "p"), "v.mp4: cannot be read"),
+        (("--method", "copy-exo", "--video", "a/...mp4", "--pose", "p"), "'..' cannot be a file name: use another"),
+        (("--method", "copy-exo", "--video", "v.mp4", "--pose", "p", "--overwrite", "failed"), "--overwrite failed is for clips"),
     ],
 )
 def test_flags_that_do_not_go_together_are_refused(words: tuple[str, ...], expected: str):
@@ -221,6 +278,8 @@ def test_poses_that_are_too_many_or_have_a_gap_are_refused(own: Own, tmp_path: P
         assert expected in said("--method", "copy-exo", "--video", own.video, "--pose", pose, "--out", tmp_path / "out")
 
 
-def test_a_disk_that_cannot_be_written_is_one_sentence(own: Own, tmp_path: Path):
+def test_a_disk_that_cannot_be_written_is_one_sentence_before_any_work(own: Own, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(making, "_generated", lambda *given, **more: pytest.fail("generated"))
     (tmp_path / "file").write_text("")
     assert "cannot be written" in said(*words_of(own, "copy-exo", "--out", tmp_path / "file"))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
