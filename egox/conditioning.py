@@ -21,6 +21,8 @@ from .canvas import Grid
 if TYPE_CHECKING:
     from torch import Tensor
 
+Posterior = Literal["mode", "sample"]
+
 
 class Guidance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Geometry-guided attention (Sec. 3.3).
@@ -71,7 +73,7 @@ class Conditioning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     exo: Literal["clean", "noised"] = "clean"
     prior: Literal["rendered", "zero"] = "rendered"
     prior_holes: Literal["black", "filled"] = "black"
-    posterior: Literal["mode", "sample"] = "mode"
+    posterior: Posterior = "mode"
     image_context: Literal["exo", "exo_beside_noise", "exo_beside_truth_darkened"] = "exo"
     text: Literal["stock", "raw_padding"] = "stock"
     guidance: Guidance = Guidance()

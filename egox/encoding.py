@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +18,7 @@ from torch import Tensor
 
 from .canvas import CanvasError, Grid, JointCanvas
 from .clip import EgoXClip
-from .conditioning import Conditioning
-
-Posterior = Literal["mode", "sample"]
+from .conditioning import Conditioning, Posterior
 
 
 class EncodingError(ValueError):

@@ -13,10 +13,8 @@ from transformers import ByT5Tokenizer, UMT5EncoderModel
 
 from ..recipe import Model
 from .codec import FixedBasisCodec
+from .preconditioner import CONDITION, MASK, STATE
 from .text import byte_tokenizer, random_text_encoder
-
-STATE, MASK, CONDITION = 16, 4, 16
-"""Channels of the input: noisy latents, mask, condition latents. The layout of Wan's image-to-video models."""
 
 GATES = (2, 5)
 """Rows of a block's `scale_shift_table` that scale what self-attention and feed-forward add."""

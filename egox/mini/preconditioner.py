@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from ..canvas import Grid
 
 STATE, MASK, CONDITION = 16, 4, 16
-"""Channels of the transformer's input, in this order."""
+"""Channels of the transformer's input, in this order: noisy latents, mask, condition latents (Wan's image-to-video layout)."""
 
 LEVELS = 1000
 """Timesteps of a call are levels times this."""
