@@ -12,17 +12,33 @@ from PIL import Image
 from benchmark.errors import Undefined, UserError
 from benchmark.files import atomic_file, reason_of
 from benchmark.progress import progress
-from egox.attention_maps import AttentionMaps, attention_maps, call_at_step, matching_tokens, share_on_matching
-from egox.canvas import JointCanvas
-from egox.clip import EgoXClip
-from egox.geometry import TokenGeometry, token_geometry
+from egox.attention import GuidanceError
+from egox.attention_maps import AttentionMapError, AttentionMaps, attention_maps, call_at_step, matching_tokens, share_on_matching
+from egox.canvas import CanvasError, JointCanvas
+from egox.clip import ClipError, EgoXClip
+from egox.encoding import EncodingError
+from egox.geometry import GeometryError, TokenGeometry, token_geometry
+from egox.mini import PreconditionerError
 from egox.pipeline import EgoXPipeline
+from egox.sampling import SamplingError
 from egox.threads import one_thread
 from methods.egox import Options
 from methods.egox.adapter import EgoX
 
 from .picture import Look, Scene
 from .sources import Source
+
+_MISTAKES = (
+    AttentionMapError,
+    CanvasError,
+    ClipError,
+    EncodingError,
+    GeometryError,
+    GuidanceError,
+    PreconditionerError,
+    SamplingError,
+)
+"""What the library says of a clip, weights or options that do not fit; any other error is a bug, and shows its traceback."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +136,7 @@ def look(source: Source, options: Options, asked: Asked, *, out: Path) -> Found:
             return _looked(source, pipeline, clip, asked, out, task)
     except Undefined as reason:
         raise UserError(f"{source.name}: {reason}") from None
-    except ValueError as error:
+    except _MISTAKES as error:
         raise UserError(str(error)) from error
     finally:
         method.close()
@@ -132,9 +148,7 @@ def _looked(source: Source, pipeline: EgoXPipeline, clip: EgoXClip, asked: Asked
         raise UserError(f"recipe {recipe.name} does not guide attention, so there is nothing to compare; take one that does")
     if clip.depth_m is None:
         raise UserError(f"{source.name}: has no depth, which guidance needs")
-    canvas = JointCanvas.of(
-        frames=len(clip), exo_size=clip.exo_size, ego_size=clip.ego_size, codec=pipeline.vae, transformer=pipeline.transformer
-    )
+    canvas = clip.canvas(pipeline.vae, pipeline.transformer)
     place, layers = _place(canvas, asked), len(pipeline.transformer.blocks)
     if asked.blocks and max(asked.blocks) >= layers:
         raise UserError(f"--blocks {max(asked.blocks)}: the transformer has blocks 0 to {layers - 1}")
@@ -174,8 +188,7 @@ def _place(canvas: JointCanvas, asked: Asked) -> _Place:
     row, column = (tokens.height // 2, tokens.ego // 2) if asked.token is None else asked.token
     if row >= tokens.height or column >= tokens.ego:
         raise UserError(f"--token {row},{column}: the ego view has tokens 0,0 to {tokens.height - 1},{tokens.ego - 1}")
-    patch = canvas.patch[0]
-    instants = canvas.latent_instants[patch - 1 :: patch]
+    instants = canvas.token_instants
     latent_frame = next((k for k, instant in enumerate(instants) if frame <= instant), len(instants) - 1)
     return _Place(
         frame=instants[latent_frame], latent_frame=latent_frame, row=row, column=column, index=row * tokens.ego + column

@@ -70,7 +70,7 @@ def command(
     Writes OUT/CLIP/: with.png, without.png, side-by-side.png, and prints how much of the attention to the exo view goes to what
     lies where the token looks. --set takes the options of the method egox (docs/egox.md); docs/guidance.md tells the rest.
 
-    Examples: egox-bench attention --clip sim_unseen_kitchen0000_0_26_74
+    Examples: egox-bench attention --clip sim_unseen_kitchen0000_1_224_272
 
     egox-bench attention --video my.mp4 --pose pose.json --depth depth_maps --frame 8 --token 4,4
     """

@@ -170,6 +170,26 @@ def test_the_paper_takes_rays_of_the_true_lens():
     assert error[inside].max() < 0.5  # cells that the rim cuts
 
 
+@pytest.mark.parametrize(
+    ("turn", "expected"),
+    [
+        (np.eye(3), lambda x, y, z: (-y, x, z)),
+        (np.array([[0.0, 0, 1], [1, 0, 0], [0, 1, 0]]), lambda x, y, z: (-z, y, x)),  # its inverse takes x, y, z to y, z, x
+    ],
+)
+def test_section_2_7_a_training_ray_is_that_of_a_pinhole_turned_back_and_then_in_the_world(turn, expected):
+    """Cell (40, 10) of 56: focal length 150 / 8 and centre 255.5 / 8 cells, no lens."""
+    ego = Camera(
+        lens=aria(),
+        width=448,
+        height=448,
+        world_from_camera=np.repeat(rigid(turn @ UPRIGHT_FROM_RAW.T, np.zeros(3))[None], 49, 0),
+    )
+    found = rays_of(RELEASED.training_conditioning.guidance, ego)[3].unflatten(0, (56, 56))[40, 10]
+    x, y = (10 - 31.9375) / 18.75, (40 - 31.9375) / 18.75
+    torch.testing.assert_close(found, F.normalize(torch.tensor(expected(x, y, 1.0)), dim=0), atol=4e-3, rtol=0)  # bf16
+
+
 @pytest.mark.samples
 @pytest.mark.parametrize(("number", "mean", "largest"), [(0, 44.8, 61.9), (1, 52.9, 72.1)], ids=["soccer", "cooking"])
 def test_section_2_7_training_rays_turn_poses_the_wrong_way(samples, number, mean, largest):

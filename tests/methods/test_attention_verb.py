@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +15,11 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
+import benchmark
 from benchmark.cli import build
 from benchmark.errors import LoadError, UserError
 from methods.attention_verb.picture import MARK, Look, Scene
+from methods.attention_verb.verb import command
 from tests.box_folder import write_box_folder
 from tests.egox.test_own import Own, write_own
 from tests.methods.tiny_egox import write_checkpoint
@@ -126,6 +129,22 @@ def test_mistakes_are_one_sentence(boxes: Path, checkpoint: Path, tmp_path: Path
     with pytest.raises(UserError, match=said):
         of_box(boxes, "--set", f"checkpoint={checkpoint}", "--set", "steps=2", "--out", tmp_path, *words)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_bug_is_no_mistake_of_the_user(boxes: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr("methods.attention_verb.looking.call_at_step", broken)
+    with pytest.raises(ValueError, match=r"^a bug$"):
+        of_box(boxes, "--set", f"checkpoint={checkpoint}", "--set", "steps=2", "--out", tmp_path)
+
+
+def test_the_clip_of_the_help_is_there():
+    named = re.findall(r"--clip (sim_\w+)", command.__doc__ or "")
+    unseen = Path(benchmark.__file__).parent / "splits" / "sim" / "unseen.jsonl"
+    assert named
+    assert set(named) <= {json.loads(line)["clip_id"] for line in unseen.read_text().splitlines()[1:]}
 
 
 def test_missing_names_and_weights_are_told(boxes: Path, tmp_path: Path):
