@@ -6,12 +6,11 @@ It says nothing about quality. Every check ends as pass, fail or skip, each with
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib.metadata import entry_points
@@ -22,9 +21,10 @@ import numpy as np
 from .box_room import box_room_clip
 from .canvas import MINI
 from .clip import Clip, ClipInputs, Input, Privilege, check_prediction, inputs_for
-from .errors import Undefined, UserError
+from .conformance_clips import fingerprint, other_truth, watched
+from .errors import LoadError, Undefined, UserError
 from .registry import GROUP, Method, MethodSpec, options_from
-from .video import ArraySource, Frames, Video
+from .video import Frames
 
 HEAVY = ("torch", "tensorflow", "jax", "diffusers", "transformers", "cv2", "av", "scipy", "skimage", "matplotlib", "trimesh")
 """Packages that a spec must not import: listing methods reads every spec."""
@@ -115,11 +115,11 @@ class _Suite:
         self.seen: list[int] = []
 
         def clip(name: str, seed: int, **size: int) -> Clip:
-            return _watched(box_room_clip(name, seed=seed, exo_views=MOST_VIEWS, **size), self.seen)
+            return watched(box_room_clip(name, seed=seed, exo_views=MOST_VIEWS, **size), self.seen)
 
         self._make = clip
         self.clip, self.other, self.odd = clip("check-a", 11), clip("check-b", 12), clip("check-c", 13, frames=9, ego_side=96)
-        self.before = _fingerprint(self.clip)
+        self.before = fingerprint(self.clip)
         self.first: Frames | None = None
 
     def checks(self) -> Iterator[tuple[str, Callable[[], str], bool]]:
@@ -205,15 +205,17 @@ class _Suite:
         try:
             began = time.perf_counter()
             self.first = self._generate(self.clip)
+        except LoadError:
+            raise
         except UserError as refusal:  # of a model of one canvas, whose other sizes it has to refuse
-            frames = MINI.frames
+            frames, refusing = MINI.frames, f"{len(self.clip.frame_indices)} frames of {'x'.join(map(str, self.clip.ego_size))}"
             self.clip, self.other = (
                 self._make(clip.id, seed, frames=frames) for clip, seed in ((self.clip, 11), (self.other, 12))
             )
-            self.before = _fingerprint(self.clip)
+            self.before = fingerprint(self.clip)
             began = time.perf_counter()
             self.first = self._generate(self.clip)
-            refused = f"; refuses 5 frames: {refusal}"
+            refused = f"; refuses {refusing} ({refusal}), then asked for {frames} frames"
         return f"uint8 {self.first.shape} in {time.perf_counter() - began:.2f} s{refused}"
 
     def check_same_seed(self) -> str:
@@ -262,7 +264,7 @@ class _Suite:
         beyond = sorted({index for index in self.seen if index >= keep})
         if beyond:
             raise _Broken(f"frames {beyond} of the truth were read; the spec's privilege is {self.spec.privileged.value!r}")
-        changed = _difference(self._generate(_other_truth(self.clip, keep=keep)), self.first)
+        changed = _difference(self._generate(other_truth(self.clip, keep=keep)), self.first)
         if changed:
             raise _Broken(f"another truth changes the output ({changed}); the spec's privilege is {self.spec.privileged.value!r}")
         return "never read" if self.spec.privileged is Privilege.NONE else "privileged: only the first frame is read"
@@ -284,7 +286,7 @@ class _Suite:
         return "both clips, the same bytes as one by one"
 
     def check_untouched(self) -> str:
-        changed = [name for name, digest in _fingerprint(self.clip).items() if self.before[name] != digest]
+        changed = [name for name, digest in fingerprint(self.clip).items() if self.before[name] != digest]
         if changed:
             raise _Broken(f"the method wrote into its inputs: {', '.join(changed)}; copy before changing")
         return f"{len(self.before)} arrays as before"
@@ -356,55 +358,6 @@ def spec_faults(spec: MethodSpec) -> Iterator[str]:
         yield f"{', '.join(sorted(both))} is in needs and in optional: leave it in one"
     if not 1 <= spec.exo_views <= MOST_VIEWS:
         yield f"exo_views is {spec.exo_views}, takes have 1 to {MOST_VIEWS}"
-
-
-class _Watched(ArraySource):
-    """Truth that keeps book of who reads it."""
-
-    def __init__(self, frames: Frames, seen: list[int]) -> None:
-        super().__init__(frames, label="truth of the check")
-        self._seen = seen
-
-    def stream(self, indices: Sequence[int]) -> Iterator[Frames]:
-        for index in indices:
-            self._seen.append(index)
-            yield from super().stream([index])
-
-
-def _with_truth(clip: Clip, frames: Frames, seen: list[int]) -> Clip:
-    assert clip.truth is not None
-    video = Video(source=_Watched(frames, seen), indices=tuple(range(len(frames))), fps=clip.fps)
-    return replace(clip, truth=replace(clip.truth, video=video))
-
-
-def _watched(clip: Clip, seen: list[int]) -> Clip:
-    assert clip.truth is not None
-    return _with_truth(clip, clip.truth.video.read(), seen)
-
-
-def _other_truth(clip: Clip, *, keep: int) -> Clip:
-    """The clip with other true pictures from frame `keep` on."""
-    assert clip.truth is not None
-    frames = clip.truth.video.read()
-    frames[keep:] = 255 - frames[keep:]
-    return _with_truth(clip, frames, [])
-
-
-def _fingerprint(clip: Clip) -> dict[str, str]:
-    """Digest of every array that a method can get hold of."""
-    arrays: dict[str, Any] = {}
-    for view in clip.exo:
-        arrays[f"{view.name} video"] = view.video.read()
-        arrays[f"{view.name} depth"] = view.depth.read() if view.depth else np.empty(0)
-        arrays[f"{view.name} disparity"] = view.disparity.read() if view.disparity else np.empty(0)
-        arrays[f"{view.name} masks"] = view.masks.read() if view.masks else np.empty(0)
-        arrays[f"{view.name} camera"] = view.camera.world_from_camera if view.camera else np.empty(0)
-    arrays["ego camera"] = clip.ego_camera.world_from_camera if clip.ego_camera else np.empty(0)
-    arrays["up"] = clip.up if clip.up is not None else np.empty(0)
-    arrays["ego prior"] = clip.ego_prior.read() if clip.ego_prior else np.empty(0)
-    arrays["points"] = clip.points.read() if clip.points else np.empty(0)
-    arrays |= {f"joint {name}": xyz for name, xyz in (clip.body_pose or {}).items()}
-    return {name: hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest() for name, array in arrays.items()}
 
 
 def _difference(frames: Any, reference: Frames | None) -> str:

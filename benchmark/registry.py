@@ -59,15 +59,19 @@ class Fit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoOptions:
-    """For methods that have nothing to set."""
+    """For methods that have nothing to set.
+
+    An options class may offer `lacking() -> str`: what is missing on disk before the method can run, "" for nothing. It is asked
+    when methods are listed, so it must be quick.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
     """What options may change in a spec: inputs, views, and files outside Python that decide the output. Never the privilege.
 
-    name: what is appended to the method's id, for a method that stands for many. remark: as of the spec. An options class that has a say in these
-    offers `declared() -> Declared`; see `MethodSpec.with_options`.
+    name: what is appended to the method's id, for a method that stands for many. remark: as of the spec. An options
+    class that has a say in these offers `declared() -> Declared`; see `MethodSpec.with_options`.
     """
 
     needs: frozenset[Input]

@@ -1,4 +1,4 @@
-"""egox-bench list: methods, splits, protocols, metrics."""
+"""egox-bench list: methods, splits, clips, protocols, metrics."""
 
 from __future__ import annotations
 
@@ -35,6 +35,12 @@ def _words(inputs: Iterable[str]) -> list[str]:
     return sorted(name.replace("_", " ") for name in inputs)
 
 
+def _status(options: type) -> str:
+    """ "ready", or what is missing with the options as they are."""
+    missing = options().lacking() if hasattr(options, "lacking") else ""
+    return f"not ready: {missing.partition(';')[0]}" if missing else "ready"
+
+
 @app.command("methods")
 def methods(as_json: o.AsJson = False) -> None:
     """Methods that are installed: what they need, what they may see, and whether they can be loaded."""
@@ -51,7 +57,7 @@ def methods(as_json: o.AsJson = False) -> None:
             "needs": ", ".join([*_words(spec.needs), *(f"{name} (optional)" for name in _words(spec.optional))]) or "nothing",
             "sees truth": "" if spec.privileged == "none" else spec.privileged.replace("_", " "),
             "kind": "control" if spec.control else "method",
-            "status": "ready",
+            "status": _status(spec.options),
         }
         for spec in registry.methods.values()
     ]
@@ -89,6 +95,16 @@ def splits(data: o.Data = "sim", as_json: o.AsJson = False) -> None:
             }
         )
     _show(rows, as_json=as_json)
+
+
+@app.command("clips")
+def clips(split: o.Split = "unseen", data: o.Data = "sim", as_json: o.AsJson = False) -> None:
+    """Clips of a split, by the ids that --clips takes."""
+    from ..datasets.opening import open_dataset
+    from ..job import manifest_of
+
+    manifest = manifest_of(open_dataset(data), split)
+    _show([{"id": row.clip_id, "place": row.place, "take": row.take_name} for row in manifest.rows], as_json=as_json)
 
 
 @app.command("protocols")

@@ -123,14 +123,14 @@ def _execute(
                 adopt_predictions(job, chosen)
         make_ready([(job, make_plan(job, chosen, steps=steps, overwrite=how)) for job, chosen in zip(jobs, rows)], steps, workers)
     done: list[tuple[Job, RunReport]] = []
-    broken = 0
+    broken: dict[str, str] = {}
     for job, chosen in zip(jobs, rows):
         try:
             done.append((job, run_job(job, chosen, steps=steps, workers=workers, overwrite=how)))
         except LoadError as error:
             if len(jobs) == 1:
                 raise
-            broken += 1
+            broken[job.identity.method] = str(error).splitlines()[0]
             say(f"{job.title}: {error}")
         except KeyboardInterrupt:
             kept = sum(job.folder.prediction(row.clip_id) is not None for row in chosen)
@@ -147,7 +147,8 @@ def _execute(
     if absent:
         say(f"{absent} clip{'s are' if absent > 1 else ' is'} not generated yet: 'egox-bench generate' or 'run' makes them")
     if broken:
-        say(f"{broken} of {len(jobs)} methods could not be loaded")
+        reasons = (f"{name}: {reason}" for name, reason in broken.items())
+        say("\n  ".join((f"{len(broken)} of {len(jobs)} methods could not be loaded:", *reasons)))
     return 1 if failed or absent or broken else 0
 
 

@@ -43,6 +43,8 @@ class Options:
         for name in ("steps", "guidance_scale", "strength"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected more than 0, or 0 for the recipe's own")
+        if self.backend == "flex" and not self.device.startswith("cuda"):
+            raise ValueError(f"backend=flex needs CUDA, and device is {self.device}: set device=cuda too, or take backend=sdpa")
         if self.recipe:
             from egox.recipe import load_recipe
 
@@ -64,6 +66,21 @@ class Options:
         """Depth is needed from the dataset where no network estimates it; recipes and weights on disk decide the output."""
         needs = _needs(depth=not self.depth_model)
         return Declared(needs=needs, optional=_OPTIONAL, files=tuple(str(path) for path in self._files()))
+
+    def lacking(self) -> str:
+        """Which weights of the mini size, or of the recipe that is named, are not on disk; "" for none and of hub names."""
+        from egox.checkpoints import MissingWeights, adapter_of, folder_of
+        from egox.recipe import load_recipe
+
+        recipe = load_recipe(self.recipe_at(MINI_SIDE))
+        checkpoint = self.checkpoint or recipe.model.checkpoint
+        if checkpoint != "mini" and not Path(checkpoint).is_dir():
+            return ""
+        try:
+            adapter_of(recipe, folder_of(checkpoint), self.lora or None)
+        except MissingWeights as missing:
+            return str(missing)
+        return ""
 
     def _files(self) -> list[Path]:
         """Recipes that may be used and weights that are on disk. Both sizes count: which one it is depends on the clip."""

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from benchmark.box_room import EGO_SIDE, box_room_clip
 from benchmark.clip import Clip, ClipInputs, Input, Privilege
 from benchmark.conformance import Report, Verdict, check_method, spec_faults
-from benchmark.errors import Undefined, UserError
+from benchmark.errors import LoadError, Undefined, UserError
 from benchmark.registry import Fit, MethodSpec, load_registry
 
 
@@ -100,6 +100,14 @@ class OneCanvas(Good):
         return super().generate(inputs, seed=seed)
 
 
+class Unloadable(Good):
+    calls = 0
+
+    def generate(self, inputs, *, seed):
+        self.calls += 1
+        raise LoadError(f"no weights, call {self.calls}")
+
+
 class Batched(Good):
     def generate_batch(self, batch: Sequence[ClipInputs], *, seeds: Sequence[int]):
         for inputs, seed in zip(batch, seeds):
@@ -180,13 +188,14 @@ def test_a_model_of_one_canvas_is_checked_on_it():
     assert report.ok
     found = {check.name: check.detail for check in report.checks}
     assert found["generate"].startswith("uint8 (17, 128, 128, 3)")
-    assert found["generate"].endswith("; refuses 5 frames: 5 frames: the model takes 17")
+    assert found["generate"].endswith("; refuses 5 frames of 128x128 (5 frames: the model takes 17), then asked for 17 frames")
     assert found["another size"] == "refuses 9 frames of 96x96: 9 frames: the model takes 17"
 
 
 @pytest.mark.parametrize(
     ("method", "changes", "check", "detail"),
     [
+        (Unloadable, {}, "generate", "no weights, call 1"),
         (OneFrameShort, {}, "generate", "output has shape (4, 128, 128, 3), expected (5, 128, 128, 3)"),
         (Floats, {}, "generate", "output is float64, expected a uint8 array"),
         (Crashes, {}, "generate", "KeyError: 'weights'"),
@@ -226,13 +235,13 @@ def test_each_broken_promise_fails_its_own_check(method, changes, check, detail)
 def test_truth_that_leaks_past_the_inputs_is_caught(monkeypatch):
     import benchmark.conformance as conformance
 
-    made = conformance._watched
+    made = conformance.watched
 
     def leaking(clip, seen):
         Cheats.clips[clip.id] = made(clip, seen)
         return Cheats.clips[clip.id]
 
-    monkeypatch.setattr(conformance, "_watched", leaking)
+    monkeypatch.setattr(conformance, "watched", leaking)
     assert "frames [0, 1, 2, 3, 4, 5, 6, 7, 8] of the truth were read" in failed(check_method(spec(Cheats)))["truth"]
 
 

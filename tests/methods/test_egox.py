@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,11 +30,12 @@ from benchmark.registry import load_registry, options_from
 from benchmark.video import decoded_frames
 from egox import EgoXPipeline, load_recipe, own_clip
 from egox.clip import clip_of_prior
+from egox.own import FORMATS
 from egox.pose_file import save_pose_file
 from methods.ego_prior import Options as PriorOptions
 from methods.ego_prior.adapter import prior_of
 from methods.ego_prior.making import Maker
-from methods.egox import NO_CLEAN_LATENT, NO_GGA, NO_PRIOR, SPEC, Options
+from methods.egox import FULL_SIDE, MINI_SIDE, NO_CLEAN_LATENT, NO_GGA, NO_PRIOR, SPEC, Options
 from methods.egox.adapter import changed
 from tests.benchmark.datasets.test_samples import unpacked
 from tests.box_folder import write_box_folder
@@ -97,6 +99,16 @@ def test_a_recipe_that_is_named_is_taken_at_any_size():
 def test_what_cannot_be_less_than_nothing_is_refused(name: str):
     with pytest.raises(UserError, match=f"{name} is -1"):
         options_from(SPEC, preset=None, settings={name: "-1"})
+
+
+def test_a_back_end_that_needs_cuda_is_refused_elsewhere():
+    with pytest.raises(UserError, match="backend=flex needs CUDA, and device is cpu: set device=cuda too"):
+        options_from(SPEC, preset=None, settings={"backend": "flex"})
+    assert Options(backend="flex", device="cuda").backend == "flex"
+
+
+def test_sides_are_those_of_videos_of_ones_own():
+    assert {MINI_SIDE, FULL_SIDE} == set(FORMATS)
 
 
 def test_depth_is_not_needed_where_a_network_estimates_it():
@@ -208,7 +220,7 @@ def test_it_keeps_the_contract(checkpoint: Path):
     assert [check for check in report.checks if check.verdict == "fail"] == []
     found = {check.name: check.detail for check in report.checks}
     assert found["generate"].startswith("uint8 (17, 128, 128, 3)")
-    assert "refuses 5 frames: the preconditioner was fitted on clips of 5 latent frames" in found["generate"]
+    assert "refuses 5 frames of 128x128 (the preconditioner was fitted on clips of 5 latent frames" in found["generate"]
     assert found["another size"].startswith("refuses 9 frames of 96x96: no recipe is for ego pictures of 96x96")
     assert found["another seed"].startswith("another output")
 
@@ -314,6 +326,22 @@ def test_a_run_ends_with_scores(checkpoint: Path, tmp_path: Path):
     assert results["metrics"]["psnr"]["mean"] > 3
     with pytest.raises(LoadError, match="it is no folder here"):
         called("run", "--method", "egox", *words, "--set", "checkpoint=nowhere")
+
+
+def test_without_the_mini_weights_listing_and_a_run_of_several_say_which_method_lacks_what(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("egox.checkpoints.resources", SimpleNamespace(files=lambda _package: tmp_path))
+    status = {row["id"]: row["status"] for row in json.loads(called("list", "methods", "--json"))}
+    assert (status["copy-exo"], status["egox"]) == ("ready", "not ready: the mini weights are not in this installation")
+    data = write_box_folder(tmp_path / "boxes", clips=1)
+    names = [row["id"] for row in json.loads(called("list", "clips", "--data", data, "--split", "all", "--json"))]
+    assert len(names) == 1
+    protocol = ROOT / "tests" / "protocols" / "pixels.toml"
+    words = ("--data", data, "--split", "all", "--protocol", protocol, "--clips", names[0], "--out", tmp_path / "out")
+    said = called("generate", "--method", "copy-exo,egox", *words).splitlines()
+    assert said[-2] == "1 of 2 methods could not be loaded:"
+    assert said[-1].startswith("  egox: the mini weights are not in this installation; train them")
 
 
 @pytest.fixture
