@@ -428,3 +428,9 @@ def test_the_clip_in_the_wild_by_the_command_line_and_by_four_lines_is_the_same(
     assert (report["fps"], report["exo_size"]) == (10.0, [128, 224])
     assert 0.9 < report["scale"] < 1.2
     assert 0.1 < report["coverage"] < 0.6
+
+
+def test_rows_of_the_shipped_weights_say_how_little_they_were_trained(tmp_path):
+    assert "short training" in SPEC.with_options(Options()).remark
+    assert SPEC.with_options(Options(checkpoint=str(tmp_path))).remark == ""
+    assert SPEC.with_options(Options(recipe="paper")).remark == ""
