@@ -11,8 +11,6 @@ from benchmark.registry import Declared, Input, MethodSpec
 from methods.ego_prior import SPEC as EGO_PRIOR
 
 REMARK = "at mini size, weights of a first, short training (egox/weights/mini/README.md): no result to compare with"
-    "at mini size, weights of a first, short training on two CPU cores (egox/weights/mini/README.md): no result to compare with"
-)
 """What tables say of the shipped weights until they are trained out."""
 
 FULL_SIDE, MINI_SIDE = 448, 128
