@@ -104,7 +104,7 @@ def test_a_prompt_outside_of_the_clip_is_refused(folder, frames, prompt):
 
 
 def test_missing_weights_are_one_sentence(tmp_path):
-    with pytest.raises(WeightsError, match=r"no weights of .*absent.*name the folder DIR$"):
+    with pytest.raises(WeightsError, match=r"no weights of .*absent.*is no folder here.*check the path$"):
         Sam2Masks(tmp_path / "absent")
 
 
