@@ -13,7 +13,7 @@ INSTALLED := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt Makef
 PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
 	$$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 SPLIT ?= unseen
-METHODS ?= egox,ego-prior,prior-inpaint,copy-exo,mean-frame
+METHODS ?= egox,ego-prior,prior-inpaint
 WORKERS ?= 2
 
 .PHONY: help run test lint types tests clean
