@@ -103,10 +103,10 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """task: "egox" (Eq. 3), or "inpaint": one view with known parts, what a base learns before it is given two.
 
     frames: whole clips, or single frames of them ("single"). starts_from: the recipe whose result this one begins with, besides
-    the checkpoint. schedule: "constant", or "decay": linear to 2 % over the second half. ema: decay of the averaged weights that
-    are kept; None keeps the last ones. channel_weights: "spread" weighs a latent channel by the root of its spread in pixels.
-    text_dropout, prior_dropout: share of examples that lose the prompt, or the prior. validation_examples: measured on so many,
-    evenly chosen; None for all.
+    the checkpoint; a file's path is from where training is called. schedule: "constant", or "decay": linear to 2 % over the
+    second half. ema: decay of the averaged weights that are kept; None keeps the last ones. channel_weights: "spread" weighs a
+    latent channel by the root of its spread in pixels. text_dropout, prior_dropout: share of examples that lose the prompt, or
+    the prior. validation_examples: measured on so many, evenly chosen; None for all.
     """
 
     task: Literal["egox", "inpaint"] = "egox"

@@ -61,7 +61,7 @@ def build() -> typer.Typer:
     app.command("compare")(compare.command)
     app.command("calibrate")(calibrate.command)
     app.command("check")(check.command)
-    app.add_typer(list_things.app, name="list", help="Methods, splits, protocols and metrics that are there.")
+    app.add_typer(list_things.app, name="list", help="Methods, splits, clips, protocols and metrics that are there.")
     data = typer.Typer(no_args_is_help=True)
     for name, module in (
         ("verify", data_verify), ("show", data_show), ("plan", data_plan), ("build", data_build), ("import", data_import),

@@ -154,6 +154,8 @@ def _trainable(recipe: Recipe, transformer: nn.Module, adapter: Path | None) -> 
 
 
 def _finished(folder: Path, about: Mapping[str, Any]) -> TrainingResult:
+    if "samples" not in about:
+        raise TrainingError(f"{folder / MODEL} was trained by an older version of this code: train in another folder")
     validation = about["validation"] and {float(level): value for level, value in about["validation"].items()}
     return TrainingResult(
         step=about["steps"],

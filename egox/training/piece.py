@@ -129,7 +129,8 @@ class Piece:
     ) -> TrainingResult:
         rules, main = self.rules, self.accelerator.is_main_process
         with contextlib.ExitStack() as closing:
-            after = self.state.step if self.state.validated >= 0 else -1  # a first validation that was not kept is made again
+            # A first validation that was not kept is made again.
+            after = -1 if self.state.step == 0 and self.state.validated < 0 else self.state.step
             curves = closing.enter_context(Curves(self.folder, after=after)) if main else None
             batches = self._batches(examples)
             closing.callback(batches.close)
@@ -252,6 +253,9 @@ class Piece:
         due = state.step % self.rules.validate_every == 0 or state.step == self.rules.steps
         if not shown or not due or state.validated == state.step:
             return None
+        measuring = f"{state.step} {getattr(examples, 'digest', '')} {','.join(map(str, shown))}"
+        if state.measuring != measuring:  # of another step, or on other examples, than what was interrupted
+            state.measuring, state.measured = measuring, []
         self.model.eval()
         with self._kept_weights():
             for level in FIXED_LEVELS[len(state.measured) :]:

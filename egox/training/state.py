@@ -41,8 +41,8 @@ class Progress(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Where a training stands. samples: seen so far, which is the place in the order of examples.
 
     window: what was counted since the last line of the curves (`egox.training.curves`). loss: of that line.
-    validation: the loss at each fixed level, as of step `validated`. measured: what an interrupted validation of this step has so
-    far, level by level.
+    validation: the loss at each fixed level, as of step `validated`. measured: what an interrupted validation has so far, level
+    by level; measuring: of which step, on which examples.
     """
 
     step: int = 0
@@ -53,6 +53,7 @@ class Progress(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     validation: dict[float, float] | None = None
     validated: int = -1
     measured: list[float] = msgspec.field(default_factory=list)
+    measuring: str = ""
 
 
 class Checkpoints:

@@ -4,6 +4,7 @@ Four methods of one adapter: the model, and the ablations of the paper's Table 2
 """
 
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -68,9 +69,10 @@ class Options:
     def declared(self) -> Declared:
         """Depth is needed from the dataset where no network estimates it; recipes and weights on disk decide the output."""
         needs = _needs(depth=not self.depth_model)
-        shipped = self.checkpoint in ("", "mini") and not self.lora and self.recipe in ("", f"mini/{self.VARIANT}")
         files = tuple(str(path) for path in self._files())
-        return Declared(needs=needs, optional=_OPTIONAL, files=files, remark=REMARK if shipped else "")
+        shipped = Path(str(resources.files("egox"))).resolve() / "weights" / "mini"
+        first = any(Path(file).resolve().is_relative_to(shipped) for file in files)
+        return Declared(needs=needs, optional=_OPTIONAL, files=files, remark=REMARK if first else "")
 
     def lacking(self) -> str:
         """Which weights of the mini size, or of the recipe that is named, are not on disk; "" for none and of hub names."""

@@ -16,6 +16,8 @@ def recipes_named(names: Sequence[str]) -> tuple[Recipe, ...]:
     """
     try:
         recipes = [load_recipe(name) for asked in names for name in _members(asked)]
+        for recipe in recipes:
+            _depth(recipe.name if recipe.name in recipe_names() else f"{recipe.name}.toml")  # all that it starts from is there
     except RecipeError as error:
         raise UserError(str(error)) from None
     for recipe in recipes:

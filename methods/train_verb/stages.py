@@ -213,7 +213,7 @@ class Stage:
                 (aside / digest.name).write_text(wanted)
 
             whole_folder(self.folder / PRECONDITIONER, fill)
-        # as it is kept, in half precision: whoever goes on later trains with the very same one
+        # as it is kept: whoever goes on later trains with the very same one
         return load_preconditioner(self.folder)
 
     def _alone(self, made: Path, *, there: bool) -> None:

@@ -29,6 +29,7 @@ from benchmark.errors import LoadError, Undefined, UserError
 from benchmark.registry import load_registry, options_from
 from benchmark.video import decoded_frames
 from egox import EgoXPipeline, load_recipe, own_clip
+from egox.checkpoints import folder_of
 from egox.clip import clip_of_prior
 from egox.own import FORMATS
 from egox.pose_file import save_pose_file
@@ -434,3 +435,6 @@ def test_rows_of_the_shipped_weights_say_how_little_they_were_trained(tmp_path):
     assert "short training" in SPEC.with_options(Options()).remark
     assert SPEC.with_options(Options(checkpoint=str(tmp_path))).remark == ""
     assert SPEC.with_options(Options(recipe="paper")).remark == ""
+    assert "short training" in SPEC.with_options(Options(recipe="mini/no-gga")).remark
+    shipped = folder_of("mini")
+    assert "short training" in SPEC.with_options(Options(recipe="paper", lora=str(shipped / "lora" / "egox"))).remark

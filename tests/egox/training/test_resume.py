@@ -95,6 +95,32 @@ def test_ctrl_c_and_sigterm_leave_a_checkpoint_of_that_very_step(tmp_path):
     assert [signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
+def test_without_validation_examples_the_curves_of_earlier_pieces_stay(tmp_path):
+    given = recipe(steps=20, checkpoint_every=10)
+    stopped = False
+
+    def progress(done: int, total: int, what: str) -> None:
+        nonlocal stopped
+        if done == 10 and not stopped:
+            stopped = True
+            signal.raise_signal(signal.SIGTERM)
+
+    assert train(given, Net(), examples(4), [], tmp_path, progress=progress).stopped_by == "signal"
+    assert train(given, Net(), examples(4), [], tmp_path).finished
+    rows = [line.split(",") for line in (tmp_path / "curves.csv").read_text().splitlines()]
+    assert [row[0] for row in rows if row[1] == "learning_rate"] == ["10", "20"]
+
+
+def test_an_interrupted_validation_of_another_step_is_not_gone_on_with(tmp_path):
+    given = recipe(steps=20, validate_every=10, checkpoint_every=10)
+    plain = train(given, Net(), examples(4), examples(2, seed=1), tmp_path / "plain").validation
+    pieces = (train(given, Net(), examples(4), examples(2, seed=1), tmp_path / "cut", minutes=0) for _ in range(20))
+    assert any(piece.step == 10 for piece in pieces)  # the first that ends there is within the validation
+    assert given.training is not None
+    rarely = msgspec.structs.replace(given, training=msgspec.structs.replace(given.training, validate_every=20))
+    assert train(rarely, Net(), examples(4), examples(2, seed=1), tmp_path / "cut").validation == plain
+
+
 def test_a_finished_training_returns_at_once(undisturbed):
     before = (undisturbed / "curves.csv").read_bytes()
     result = train_resumed(undisturbed, progress=lambda *_: pytest.fail("it trained again"))
