@@ -27,7 +27,9 @@ FIXED_LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9, 0.98)
 
 def draw_level(rules: NoiseLevels, generator: Generator) -> float:
     """One level t in (0, 1]."""
-    if rules.kind == "uniform":
+    if rules.kind == "one":
+        level = 1.0
+    elif rules.kind == "uniform":
         level = (int(torch.randint(GRAINS, (), generator=generator)) + 1) / GRAINS
     else:
         level = 1 / (1 + math.exp(-(rules.mean + rules.std * float(torch.randn((), generator=generator)))))

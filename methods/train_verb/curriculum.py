@@ -10,7 +10,8 @@ from egox.recipe import Recipe, RecipeError, load_recipe, recipe_names
 
 
 def recipes_named(names: Sequence[str]) -> tuple[Recipe, ...]:
-    """Recipes to train, in order. The name of a folder of them ("mini") stands for all in it, each after what it starts from.
+    """Recipes to train, in order. The name of a folder of them ("mini") stands for all in it, each after what it starts from,
+    but for regressions: they are opponents, trained where they are asked for by name.
 
     Raises UserError for a name that is not there (with the nearest one), and for a recipe that says nothing of training.
     """
@@ -40,7 +41,12 @@ def _members(name: str) -> list[str]:
     inside = [shipped for shipped in recipe_names() if shipped.startswith(f"{name}/")]
     if name in recipe_names() or not inside:
         return [name]
-    return sorted(inside, key=lambda member: (_depth(member), member))
+    return sorted((member for member in inside if not _is_regression(member)), key=lambda member: (_depth(member), member))
+
+
+def _is_regression(name: str) -> bool:
+    training = load_recipe(name).training
+    return training is not None and training.noise.kind == "one"
 
 
 def _depth(name: str, *, seen: tuple[str, ...] = ()) -> int:
