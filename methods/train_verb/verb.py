@@ -9,12 +9,15 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from benchmark.cli import options as o
 from benchmark.errors import UserError
+
+if TYPE_CHECKING:
+    from .stages import Stage
 
 UNFINISHED = 3
 """Exit code of a call whose minutes were over: the same command goes on."""
@@ -55,6 +58,15 @@ def command(
         Device | None, typer.Option("--device", help="Default: cuda where there is one.", show_default=False)
     ] = None,
     sheets: Annotated[int, typer.Option("--sheets", min=0, help="Clips on the contact sheet of each validation.")] = 2,
+    ladder: Annotated[
+        int | None,
+        typer.Option(
+            "--ladder",
+            min=1,
+            help="Score each finished recipe of task egox beside what it must beat, on N examples of the val split.",
+            show_default=False,
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -73,6 +85,8 @@ def command(
     docs/training.md tells more, also of several GPUs.
 
     Examples: egox-bench train mini --minutes 10
+
+    egox-bench train mini/egox --ladder 24
 
     egox-bench train paper --data egoexo4d --device cuda --set depth_model=NAME
     """
@@ -105,18 +119,35 @@ def command(
     try:
         for recipe in asked:
             stage = Stage(recipe, setup)
-            if stage.finished() is not None:
+            done = stage.finished() is not None
+            if done:
                 say(f"{recipe.name}: is in {stage.model} already")
             elif only_examples:
                 stage.prepare()
                 say(f"{recipe.name}: {len(stage.examples)} examples to train on, {len(stage.val_examples)} to validate with")
             else:
                 report = stage.run()
+                done = True
                 if IS_MAIN:
                     print(f"{recipe.name}: {stage.model}, {report.steps} steps, {report.samples} samples, {report.seconds:.0f} s")
+            if ladder is not None and done:
+                _climb(stage, ladder)
     except TimeIsUp:
         say(f"{minutes:g} minutes are over; what is done is kept, run the same command again to go on")
         raise typer.Exit(UNFINISHED) from None
+
+
+def _climb(stage: Stage, count: int) -> None:
+    from . import processes
+    from .ladder import climb
+    from .ladder_scores import drawn
+
+    if stage.training.task != "egox":
+        processes.say(f"{stage.recipe.name}: no ladder: it learns one view, and nothing else predicts what it predicts")
+    elif processes.PROCESSES > 1:
+        processes.say(f"{stage.recipe.name}: no ladder on {processes.PROCESSES} processes; repeat the command with one")
+    else:
+        print(drawn(climb(stage, count)), end="")
 
 
 def _check_writable(out: Path) -> None:
