@@ -25,7 +25,7 @@ LEADING = 5
 """Channels of prior and exo that a ridge regression looks at: the mini codec's are sorted by their spread, and of a prior whose
 depth is estimated nothing beyond these tells of the truth."""
 
-PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 """Tried in units of the mean squared length of centred features."""
 
 HELD_OUT = 5

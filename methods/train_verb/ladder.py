@@ -70,7 +70,7 @@ def climb(stage: Stage, count: int) -> Ladder:
     """
     recipe, setup = stage.recipe, stage.setup
     store = stage.val_examples
-    numbers = evenly(len(store), count)
+    numbers = _spread(len(store), count)
     names, examples = [store.names[number] for number in numbers], [store[number] for number in numbers]
     truths = true_videos(setup.val, ExampleKind.of(stage.training), names, workers=setup.workers)
     try:
@@ -86,7 +86,17 @@ def climb(stage: Stage, count: int) -> Ladder:
                 task(done, len(rungs), rung.title)
     except (WeightsError, SamplingError) as error:
         raise UserError(f"no ladder of {recipe.name}: {error}") from error
-    return written(scorer, folder=stage.folder, recipe=recipe.name, split=setup.val.split)
+    # where files lay on this machine is nobody's business
+    split = Path(setup.val.split).name if setup.val.split.endswith(".jsonl") else setup.val.split
+    return written(scorer, folder=stage.folder, recipe=place_of(recipe.name), split=split)
+
+
+def _spread(examples: int, count: int) -> list[int]:
+    """Evenly chosen numbers of examples. A clip's frames stand side by side, first to last: each interval gives its next place,
+    since steps of whole clips would show first frames alone."""
+    firsts = evenly(examples, count)
+    within = examples // len(firsts)
+    return [first + k % within for k, first in enumerate(firsts)]
 
 
 def trained_pipeline(recipe: Recipe, out: Path, *, device: str) -> EgoXPipeline:
@@ -131,7 +141,7 @@ def _score(scorer: Scorer, rung: Rung, examples: Sequence[Example], codec: Any) 
 
 
 def _rungs(stage: Stage, pipeline: EgoXPipeline, examples: Sequence[Example]) -> list[Rung]:
-    recipe = stage.recipe
+    recipe, name = stage.recipe, place_of(stage.recipe.name)
     steps, warmth = recipe.sampling.steps, recipe.sampling.temperature
     holes = recipe.conditioning.prior_holes
     return [
@@ -140,10 +150,10 @@ def _rungs(stage: Stage, pipeline: EgoXPipeline, examples: Sequence[Example]) ->
         _guess(pipeline),
         *_anchors(stage, examples),
         _regression(stage),
-        Rung(title="model, 1 step", about=f"{recipe.name}, one step from noise", predict=_sampling(pipeline, steps=1)),
+        Rung(title="model, 1 step", about=f"{name}, one step from noise", predict=_sampling(pipeline, steps=1)),
         Rung(
             title=f"model, {steps} steps",
-            about=f"{recipe.name} as it samples: {steps} steps from noise of {warmth:g}",
+            about=f"{name} as it samples: {steps} steps from noise of {warmth:g}",
             predict=_sampling(pipeline, steps=steps),
         ),
     ]
@@ -173,7 +183,7 @@ def _anchors(stage: Stage, examples: Sequence[Example]) -> Iterator[Rung]:
     about = f"ridge regression on {some} training examples, penalty {ridge.penalty:g} chosen on held-out places of them"
     yield Rung(title="ridge", about=about, predict=lambda _, example: ridge.predict(example))
     found = nearest(learned, examples)
-    about = "the training example of the nearest exo and prior"
+    about = f"the training example of the nearest exo and prior, {len(set(found))} different ones for {len(found)} examples"
     yield Rung(title="nearest", about=about, predict=lambda number, _: learned[found[number]]["ego"])
 
 

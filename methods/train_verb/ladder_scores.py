@@ -210,7 +210,7 @@ def _table(ladder: Ladder) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     arrows = {"up": "↑", "down": "↓"}
     heads = (f"{METRICS[column].title} {arrows[METRICS[column].direction]}" for column in COLUMNS)
-    for number, head in enumerate(("", *heads, "s a clip")):
+    for number, head in enumerate(("", *heads, "s each")):
         table.add_column(Text(head), justify="left" if number == 0 else "right")
     for rung in ladder.rungs:
         cells = [_cell(rung.scores.get(column), METRICS[column].decimals) for column in COLUMNS]

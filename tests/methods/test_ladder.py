@@ -106,8 +106,10 @@ def test_rungs_come_in_order_and_a_regression_that_is_not_trained_says_so(ladder
 
 
 def test_all_rungs_are_scored_on_evenly_chosen_examples_against_the_true_video(ladder: Ladder, out: Path, boxes: Path):
-    assert (ladder.split, ladder.examples) == ("all", ("b0.0", "b0.16", "b1.8"))
     kind = ExampleKind(one_view=False, single=True)
+    names = [name for clip in ("b0", "b1") for name in kind.examples_of(clip, 17)]
+    assert ladder.split == "all"
+    assert ladder.examples == tuple(names[number] for number in ladders._spread(len(names), 3))
     truths = true_videos(Asked(data=str(boxes), split="all", protocol="mini", limit=None), kind, ladder.examples, workers=1)
     assert [truth.shape for truth in truths] == [(1, 128, 128, 3)] * 3
     (folder,) = (out / "examples").glob("frames-*/all")
@@ -144,6 +146,12 @@ def test_without_weights_the_other_columns_come_out_with_a_note(ladder: Ladder):
     text = drawn(ladder)
     assert "ST-LPIPS: weights missing, run 'egox-bench weights fetch st-lpips-alex'" in text
     assert text.count("Eff-I: weights missing") == 1
+
+
+def test_nothing_tells_where_files_lay(ladder: Ladder, out: Path, recipes: dict[str, Path]):
+    assert ladder.recipe == "pairs"
+    written = [(out / "pairs" / name).read_text() for name in ("ladder.json", "ladder.csv")]
+    assert [text for text in (*written, drawn(ladder)) if str(recipes["pairs"].parent) in text or str(out) in text] == []
 
 
 def test_the_csv_has_the_means_of_the_table(ladder: Ladder, out: Path):
@@ -193,6 +201,13 @@ def test_a_regression_predicts_the_same_whatever_the_noise(recipes: dict[str, Pa
 
 
 # ---- the parts ----
+
+
+def test_of_single_frames_not_only_first_ones_are_shown():
+    assert ladders._spread(24, 8) == [0, 4, 8, 9, 13, 17, 18, 22]
+    assert ladders._spread(5, 5) == ladders._spread(5, 9) == [0, 1, 2, 3, 4]
+    assert [len(set(ladders._spread(72, count))) for count in range(1, 73)] == list(range(1, 73))
+    assert max(max(ladders._spread(72, count)) for count in range(1, 73)) == 71
 
 
 def test_known_shares_unfold_to_the_frames_that_they_were_folded_from():
