@@ -1,5 +1,8 @@
 """Makes the examples of a recipe from clips, in as many processes as are asked for; what is there and fresh is left alone.
 
+Nearly all that an example costs is the prior of its clip. Where single frames are asked for now and whole clips later, or the
+other way round, both are made of one prior.
+
 OUT/examples/<kind>-<rules>/<split>/            see `egox.training.examples`; <rules> tells apart recipes that encode differently
 OUT/examples/<kind>-<rules>/<split>/lost.json   clips that give no example, with the reason: they are not tried again
 """
@@ -7,10 +10,11 @@ OUT/examples/<kind>-<rules>/<split>/lost.json   clips that give no example, with
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Container, Generator, Mapping, Sequence
+from collections.abc import Callable, Container, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 import torch
@@ -20,7 +24,9 @@ from benchmark.errors import LoadError, StorageError, Unavailable, Undefined, Us
 from benchmark.files import atomic_file
 from benchmark.progress import progress
 from benchmark.store import content_key
+from benchmark.video import Frames
 from benchmark.worker_pool import WorkerDied, in_processes
+from egox.clip import EgoXClip
 from egox.pretrained import WeightsError
 from egox.recipe import Recipe
 from egox.threads import one_thread
@@ -38,7 +44,7 @@ from methods.ego_prior.making import Maker
 
 from . import processes
 from .budget import Budget
-from .clips import Asked, TrainingClips
+from .clips import Asked, TrainingClips, Views
 from .encoders import encoder_digest, encoder_of, takes_pictures
 from .processes import say
 
@@ -48,21 +54,26 @@ AT_ONCE = 8
 USUAL = {"precision": "fp32", "text_tokens": 128}
 """Of the mini size, and no part of a folder's name: what was made with these values stays where it is."""
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """Plain values from which any process makes examples: clips, recipe, folder of the encoders, folder of the examples."""
+    """Plain values from which any process makes examples: clips, recipe, folder of the encoders."""
 
     asked: Asked
     recipe: Recipe
     encoders: Path
-    folder: Path
     device: str
 
-    @property
-    def kind(self) -> ExampleKind:
-        assert self.recipe.training is not None
-        return ExampleKind.of(self.recipe.training)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What is to be made of one clip: its examples of one kind. keys: of all of them, by name."""
+
+    kind: ExampleKind
+    folder: Path
+    keys: Mapping[str, str]
 
 
 class ExampleMaker:
@@ -77,17 +88,20 @@ class ExampleMaker:
     def _encoder(self) -> ClipEncoder:
         return encoder_of(self._work.recipe, self._work.encoders, device=self._work.device)
 
-    def make(self, clip: str, keys: Mapping[str, str]) -> None:
-        """Write a clip's examples. keys: of all of them, by name. Raises Undefined or ValueError where the clip gives none."""
-        kind, seed = self._work.kind, int(content_key({"clip": clip}), 16) >> 2
-        if kind.one_view:
-            views = self._clips.views(clip)
-            made = self._encoder.views(kind, views.exo, views.ego, views.prompt, seed=seed)
+    def read(self, clip: str, *, one_view: bool) -> Views | tuple[EgoXClip, Frames]:
+        """What examples are made of: each view alone, or both with the prior, and the truth. Raises Undefined or ValueError."""
+        return self._clips.views(clip) if one_view else self._clips.with_prior(clip, self._prior)
+
+    def write(self, clip: str, read: Views | tuple[EgoXClip, Frames], part: Part) -> None:
+        """Write the examples of one kind. Raises ValueError where the clip gives none."""
+        seed = int(content_key({"clip": clip}), 16) >> 2
+        if isinstance(read, Views):
+            made = self._encoder.views(part.kind, read.exo, read.ego, read.prompt, seed=seed)
         else:
-            given, truth = self._clips.with_prior(clip, self._prior)
-            made = self._encoder.examples(kind, given, truth, seed=seed)
-        for name, tensors in zip(kind.examples_of(clip, self._clips.canvas.frames), made, strict=True):
-            write_example(self._work.folder, name, key=keys[name], tensors=tensors)
+            given, truth = read
+            made = self._encoder.examples(part.kind, given, truth, seed=seed)
+        for name, tensors in zip(part.kind.examples_of(clip, self._clips.canvas.frames), made, strict=True):
+            write_example(part.folder, name, key=part.keys[name], tensors=tensors)
 
 
 class Lost(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,30 +117,32 @@ class Wanted:
 
     clips: TrainingClips
     work: Work
+    kind: ExampleKind
+    folder: Path
     keys: dict[str, dict[str, str]]
 
     @classmethod
     def of(cls, asked: Asked, recipe: Recipe, *, encoders: Path, out: Path, device: str) -> Wanted:
         clips = TrainingClips.open(asked)
-        assert recipe.training is not None
-        kind, model = ExampleKind.of(recipe.training), recipe.model
-        rules = kind.relevant(recipe.training_conditioning)
-        encoding = {"text_tokens": model.text_tokens, "precision": model.precision}
+        kind, encoding = _kind(recipe), _encoding(recipe)
         shared = {
             "version": VERSION,
             "encoders": encoder_digest(encoders, pictures=takes_pictures(encoders)),
             **encoding,
-            "rules": rules,
         }
-        odd = {name: value for name, value in encoding.items() if value != USUAL[name]}
-        place = f"{kind.name}-{content_key({'rules': rules, 'checkpoint': model.checkpoint, **odd})[:6]}"
-        folder = out / "examples" / place / _plain(asked.split)
-        work = Work(asked=asked, recipe=recipe, encoders=encoders, folder=folder, device=device)
-        return cls(clips=clips, work=work, keys={name: _keys(clips, name, kind, shared) for name in clips.names})
+        odd = {name: encoding[name] for name, usual in USUAL.items() if encoding[name] != usual}
+        named = content_key({"rules": encoding["rules"], "checkpoint": recipe.model.checkpoint, **odd})[:6]
+        return cls(
+            clips=clips,
+            work=Work(asked=asked, recipe=recipe, encoders=encoders, device=device),
+            kind=kind,
+            folder=out / "examples" / f"{kind.name}-{named}" / _plain(asked.split),
+            keys={name: _keys(clips, name, kind, shared) for name in clips.names},
+        )
 
     @property
     def _record(self) -> Path:
-        return self.work.folder / "lost.json"
+        return self.folder / "lost.json"
 
     def lost(self) -> dict[str, Lost]:
         """Of these clips those that were found to give no example."""
@@ -147,6 +163,9 @@ class Wanted:
         encoded = msgspec.json.format(msgspec.json.encode(lost)) + b"\n"
         atomic_file(self._record, lambda aside: aside.write_bytes(encoded))
 
+    def part(self, clip: str) -> Part:
+        return Part(kind=self.kind, folder=self.folder, keys=self.keys[clip])
+
     def given(self, lost: Container[str]) -> dict[str, str]:
         """Keys of all examples but those of lost clips, by name."""
         return {name: key for clip, keys in self.keys.items() if clip not in lost for name, key in keys.items()}
@@ -158,23 +177,41 @@ class Wanted:
 
 
 def examples_of(
-    asked: Asked, recipe: Recipe, *, encoders: Path, out: Path, workers: int, device: str, budget: Budget
+    asked: Asked,
+    recipe: Recipe,
+    *,
+    encoders: Path,
+    out: Path,
+    workers: int,
+    device: str,
+    budget: Budget,
+    later: Sequence[Recipe] = (),
 ) -> ExampleStore:
     """All examples of a split for a recipe, made where they are missing or stale.
 
-    A clip without depth, truth or the like is named and left out. Raises UserError where none gives any, TimeIsUp.
+    later: recipes of which examples will be asked for with the same encoders; what they lack is made in one go where a clip's
+    prior serves for both. A clip without depth, truth or the like is named and left out. Raises UserError where none gives any,
+    TimeIsUp.
     """
     wanted = Wanted.of(asked, recipe, encoders=encoders, out=out, device=device)
-    folder, known = wanted.work.folder, wanted.lost()
+    folder, known = wanted.folder, wanted.lost()
     if known:
         say(f"{folder}: {len(known)} clips give no example, lost.json says why; without it they are tried again")
-    missing = _missing(folder, {clip: keys for clip, keys in wanted.keys.items() if clip not in known})
+    missing = _missing(wanted, [clip for clip in wanted.keys if clip not in known])
     if missing and processes.PROCESSES > 1:
         raise UserError(
             f"{folder}: examples of {len(missing)} clips are missing: before training on several processes make them with"
             " one, egox-bench train RECIPE --only-examples"
         )
-    lost = _make(wanted, missing, workers=workers, budget=budget) if missing else set()
+    lost: set[str] = set()
+    if missing:
+        beside = {
+            one.folder: one
+            for other in later
+            if shares_prior(recipe, other)
+            and (one := Wanted.of(asked, other, encoders=encoders, out=out, device=device)).folder != folder
+        }
+        lost = _make(wanted, missing, list(beside.values()), workers=workers, budget=budget)
     kept = wanted.given(known.keys() | lost)
     if not kept:
         raise UserError(f"no clip of split {asked.split!r} of {asked.data} gives an example; see the reasons above")
@@ -183,16 +220,33 @@ def examples_of(
     return ExampleStore(folder, kept)
 
 
+def _kind(recipe: Recipe) -> ExampleKind:
+    assert recipe.training is not None
+    return ExampleKind.of(recipe.training)
+
+
+def _encoding(recipe: Recipe) -> dict[str, Any]:
+    """What decides a recipe's examples, beside clips, encoders and kind."""
+    model = recipe.model
+    rules = _kind(recipe).relevant(recipe.training_conditioning)
+    return {"text_tokens": model.text_tokens, "precision": model.precision, "rules": rules}
+
+
+def shares_prior(recipe: Recipe, other: Recipe) -> bool:
+    """Whether examples of both can be made of one prior by one encoder. Examples of one view have no prior to share."""
+    return not (_kind(recipe).one_view or _kind(other).one_view) and _encoding(recipe) == _encoding(other)
+
+
 def _keys(clips: TrainingClips, clip: str, kind: ExampleKind, shared: Mapping[str, object]) -> dict[str, str]:
     identity = clips.identity(clip, prior=not kind.one_view)
     return {name: content_key({**shared, **identity, "name": name}) for name in kind.examples_of(clip, clips.canvas.frames)}
 
 
-def _missing(folder: Path, wanted: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Clips of which an example is missing, stale or damaged; how many there are of the latter two is told."""
-    missing, stale, damaged = [], 0, 0
-    for clip, keys in wanted.items():
-        found = stale_or_missing(folder, keys)
+def _missing(wanted: Wanted, clips: Sequence[str]) -> list[str]:
+    """Of these clips those of which an example is missing, stale or damaged; how many there are of the latter two is told."""
+    folder, missing, stale, damaged = wanted.folder, [], 0, 0
+    for clip in clips:
+        found = stale_or_missing(folder, wanted.keys[clip])
         if found:
             missing.append(clip)
         stale += sum(other is not None for other in found.values())
@@ -204,52 +258,77 @@ def _missing(folder: Path, wanted: Mapping[str, Mapping[str, str]]) -> list[str]
     return missing
 
 
-def _make(wanted: Wanted, missing: Sequence[str], *, workers: int, budget: Budget) -> set[str]:
-    """Make them, and return the clips that gave none."""
-    work, total = wanted.work, len(missing)
-    title = f"{work.kind.name} of {work.asked.split}"
+def _make(wanted: Wanted, missing: Sequence[str], beside: Sequence[Wanted], *, workers: int, budget: Budget) -> set[str]:
+    """Make what is missing, and of the same clips what others beside lack. Returns the clips that gave none of those wanted."""
+    lacking = {clip: [wanted] for clip in missing}
+    for other in beside:
+        known = other.lost()
+        for clip in _missing(other, [clip for clip in missing if clip not in known]):
+            lacking[clip].append(other)
+    total = len(missing)
+    names = dict.fromkeys(one.kind.name for several in lacking.values() for one in several)
+    title = f"{' and '.join(names)} of {wanted.work.asked.split}"
     for first in range(0, total, AT_ONCE * workers):
         budget.check()
         portion = missing[first : first + AT_ONCE * workers]
         with progress(f"{title}: clips {first + 1} to {first + len(portion)} of {total}") as task:
             wanted.clips.prepare(portion, workers=workers, progress=task)
+    parts = {clip: [one.part(clip) for one in several] for clip, several in lacking.items()}
     lost: set[str] = set()
-    with progress(title) as task, contextlib.closing(_spread(wanted, missing, workers=workers)) as results:
+    with progress(title) as task, contextlib.closing(_spread(wanted, parts, workers=workers)) as results:
         budget.check()
-        for done, (clip, error) in enumerate(results, start=1):
+        for done, (clip, errors) in enumerate(results, start=1):
             task(done, total, clip)
-            if error is not None:
+            for error in dict.fromkeys(error for error in errors if error is not None):
+                failed = [one.kind.name for one, own in zip(lacking[clip], errors, strict=True) if own is error]
+                kinds = "" if len(failed) == len(errors) else f" of kind {' and '.join(failed)}"
+                say(f"{clip}: no example{kinds}: {error}")
+            for one, error in zip(lacking[clip], errors, strict=True):
+                # two kinds of errors are true of this machine, not of the clip
+                if error is not None and not isinstance(error, Unavailable | WorkerDied):
+                    one.lose(clip, str(error))
+            if errors[0] is not None:
                 lost.add(clip)
-                say(f"{clip}: no example: {error}")
-                if not isinstance(error, Unavailable | WorkerDied):  # these are true of this machine, not of the clip
-                    wanted.lose(clip, str(error))
             budget.check()
     return lost
 
 
-def _spread(wanted: Wanted, missing: Sequence[str], *, workers: int) -> Generator[tuple[str, Exception | None]]:
-    """Each clip with what went wrong, or None. What is no clip's fault is raised. Encoders are loaded once a process."""
-    if min(workers, len(missing)) > 1:
-        yield from in_processes(
-            missing,
+def _spread(
+    wanted: Wanted, parts: Mapping[str, Sequence[Part]], *, workers: int
+) -> Generator[tuple[str, Sequence[Exception | None]]]:
+    """Each clip with what went wrong with each of its parts, or None. What is no clip's fault is raised. Encoders are loaded
+    once a process."""
+    if min(workers, len(parts)) > 1:
+        for clip, errors in in_processes(
+            list(parts),
             _in_worker,
-            arguments=lambda clip: (clip, wanted.keys[clip]),
+            arguments=lambda clip: (clip, parts[clip]),
             start=_start,
             start_arguments=(wanted.work,),
             workers=workers,
-        )
+        ):
+            yield clip, [errors] * len(parts[clip]) if isinstance(errors, Exception) else errors
         return
     maker = ExampleMaker(wanted.work, wanted.clips)
-    for clip in missing:
+    for clip in parts:
         # the prior's many small operations wait for each other: on a busy machine two threads took 28 times as long
         with one_thread():
-            reason = _reason(maker, clip, wanted.keys[clip])
-        yield clip, reason
+            errors = _errors(maker, clip, parts[clip])
+        yield clip, errors
 
 
-def _reason(maker: ExampleMaker, clip: str, keys: Mapping[str, str]) -> Exception | None:
+def _errors(maker: ExampleMaker, clip: str, parts: Sequence[Part]) -> list[Exception | None]:
+    """Make the parts of a clip, all of one view or all of both. What cannot be read is wrong with each of them."""
+    read = _tried(partial(maker.read, clip, one_view=parts[0].kind.one_view))
+    if isinstance(read, Exception):
+        return [read] * len(parts)
+    return [_tried(partial(maker.write, clip, read, part)) for part in parts]
+
+
+def _tried(act: Callable[[], T]) -> T | Exception:
+    """What it gives, or the clip's fault that it ends with."""
     try:
-        maker.make(clip, keys)
+        return act()
     except ExampleError as error:
         if isinstance(error.__cause__, OSError):
             raise StorageError(str(error)) from error
@@ -262,7 +341,6 @@ def _reason(maker: ExampleMaker, clip: str, keys: Mapping[str, str]) -> Exceptio
         return error
     except (Undefined, ValueError) as error:
         return error
-    return None
 
 
 _maker: ExampleMaker | None = None
@@ -275,9 +353,9 @@ def _start(work: Work) -> None:
     _maker = ExampleMaker(work)
 
 
-def _in_worker(clip: str, keys: Mapping[str, str]) -> Exception | None:
+def _in_worker(clip: str, parts: Sequence[Part]) -> list[Exception | None]:
     assert _maker is not None
-    return _reason(_maker, clip, keys)
+    return _errors(_maker, clip, parts)
 
 
 def _plain(split: str) -> str:
