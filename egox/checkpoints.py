@@ -173,8 +173,19 @@ def _loaded(found: Any, folder: Path, options: dict[str, Any]) -> Any:
 
     if not folder.is_dir():
         raise MissingWeights(f"no folder {folder}: this checkpoint is not complete")
+    ours = found.__module__.startswith(__package__ or "egox")
     try:
-        loaded = found.from_pretrained(str(folder), local_files_only=True, **options)
+        loaded = found.from_pretrained(
+            str(folder), local_files_only=True, **options, **({"output_loading_info": True} if ours else {})
+        )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise WeightsError(f"{folder} does not hold a {found.__name__}: {first_sentence(error)}") from error
+    if ours:  # what a file lacks would stay as it is before any fit, with a warning alone
+        loaded, about = loaded
+        odd = sorted({*about["missing_keys"], *about["unexpected_keys"]})
+        if odd:
+            raise WeightsError(
+                f"{folder} holds the {found.__name__} of another version of this code ({', '.join(odd)}): train it again, or take"
+                " the weights of this version"
+            )
     return loaded.eval() if hasattr(loaded, "eval") else loaded

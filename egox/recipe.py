@@ -107,9 +107,9 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     frames: whole clips, or single frames of them ("single"). starts_from: the recipe whose result this one begins with, besides
     the checkpoint; a file's path is from where training is called. schedule: "constant", or "decay": linear to 2 % over the
-    second half. ema: decay of the averaged weights that are kept; None keeps the last ones. channel_weights: "spread" weighs a
-    latent channel by the root of its spread in pixels. text_dropout, prior_dropout: share of examples that lose the prompt, or
-    the prior. validation_examples: measured on so many, evenly chosen; None for all.
+    second half. ema: decay of the averaged weights that are kept; None keeps the last ones. text_dropout, prior_dropout: share of
+    examples that lose the prompt, or the prior. mirror: share of examples that are seen in a mirror, left for right, for codecs
+    whose latents can be (`egox.mini`). validation_examples: measured on so many, evenly chosen; None for all.
     """
 
     task: Literal["egox", "inpaint"] = "egox"
@@ -127,9 +127,9 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     clip_norm: float = 1.0
     ema: float | None = None
     noise: NoiseLevels = NoiseLevels()
-    channel_weights: Literal["equal", "spread"] = "equal"
     text_dropout: float = 0.0
     prior_dropout: float = 0.0
+    mirror: float = 0.0
     gradient_checkpointing: bool = True
     checkpoint_every: int = 250
     validate_every: int = 250
@@ -142,7 +142,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             _check(name, getattr(self, name), getattr(self, name) >= 1, "1 or more")
         for name in ("learning_rate", "epsilon", "clip_norm"):
             _check(name, getattr(self, name), 0 < getattr(self, name) < math.inf, "more than 0")
-        for name in ("text_dropout", "prior_dropout"):
+        for name in ("text_dropout", "prior_dropout", "mirror"):
             _check(name, getattr(self, name), 0 <= getattr(self, name) <= 1, "0 to 1")
         for beta in self.betas:
             _check("betas", beta, 0 <= beta < 1, "two numbers from 0 to less than 1")

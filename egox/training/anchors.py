@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .tasks import mirrored
 from .validation import evenly
 
 Example = Mapping[str, Tensor]
@@ -43,6 +44,26 @@ AT_ONCE = 256
 
 class AnchorError(ValueError):
     """Examples that nothing can be fitted on; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class WithMirrorImages(Sequence[Example]):
+    """Examples, and after the last of them the mirror images of all, in the same order: what a training that mirrors sees.
+
+    signs: see `mirrored`. Rays and directions stay as they were: no prediction here looks at them.
+    """
+
+    examples: Sequence[Example]
+    signs: Tensor
+
+    def __len__(self) -> int:
+        return 2 * len(self.examples)
+
+    def __getitem__(self, number: int) -> Example:  # pyright: ignore[reportIncompatibleMethodOverride] - no slices
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        count = len(self.examples)
+        return self.examples[number] if number < count else mirrored(self.examples[number - count], self.signs)
 
 
 def mean_picture(examples: Sequence[Example]) -> Tensor:
@@ -80,11 +101,12 @@ def features(example: Example) -> Tensor:
 class Ridge:
     """Linear regression with a penalty from `features` to all ego latents, fitted by `fit_ridge`.
 
-    examples: that it was fitted on, of those that were given. penalty: in units of the mean squared length of centred features.
+    examples: that it was fitted on, of those that were given. penalty: in units of the mean squared length of centred features;
+    None of a single example, of which there is nothing to choose it on and which is all that is predicted.
     """
 
     examples: int
-    penalty: float
+    penalty: float | None
     feature_mean: Tensor  # [p]
     rows: Tensor | None  # [n, p] centred features of the examples, of the dual form; None in the primal one
     weights: Tensor  # [n, q] on the examples' rows, or [p, q] on features
@@ -102,16 +124,16 @@ def fit_ridge(examples: Sequence[Example], places: Sequence[str], *, most_bytes:
 
     places: of each example, so that no place is on both sides of that choice; where all are of one place, single examples are
     held out. With more examples than features it is solved in features, from sums of one pass. Else, or where these do not fit
-    into most_bytes, it is solved in examples (the same regression), on as many of them, evenly chosen, as fit.
+    into most_bytes, it is solved in examples (the same regression), on as many of them, evenly chosen, as fit; the penalty is
+    then chosen among these.
     Raises AnchorError without examples, or where not even two fit.
     """
     _check_any(examples)
     p, q = len(features(examples[0])), examples[0]["ego"].numel()
-    held = _held_out(places)
     if len(examples) > p and 8 * (3 * p * p + 4 * p * q) <= most_bytes:
-        return _primal(examples, held)
+        return _primal(examples, _held_out(places))
     taken = evenly(len(examples), _most_in_dual(p, q, most_bytes))
-    return _dual(examples, taken, held[taken])
+    return _dual(examples, taken, _held_out([places[number] for number in taken]))
 
 
 def _check_any(examples: Sequence[Example]) -> None:
@@ -124,7 +146,7 @@ def _views(example: Example) -> Tensor:
 
 
 def _held_out(places: Sequence[str]) -> Tensor:
-    """[n] bool."""
+    """[n] bool; of more than one example always some, and never all."""
     groups = list(places) if len(set(places)) > 1 else [str(number) for number in range(len(places))]
     number_of = {place: number for number, place in enumerate(dict.fromkeys(groups))}
     # the last of every five, so that the first are fitted on; of few the very last
@@ -155,8 +177,8 @@ def _dual(examples: Sequence[Example], taken: Sequence[int], held: Tensor) -> Ri
     rows -= feature_mean
     targets -= target_mean
     kernel = (rows @ rows.T).double()
-    penalty = _best_in_dual(kernel, targets, held) if held.any() else PENALTIES[-1]
-    factor = torch.linalg.cholesky(_penalised(kernel, penalty * float(kernel.diagonal().mean())))
+    penalty = _best_in_dual(kernel, targets, held) if len(taken) > 1 else None
+    factor = torch.linalg.cholesky(_penalised(kernel, (penalty or 0.0) * float(kernel.diagonal().mean())))
     for start in range(0, targets.shape[1], AT_ONCE):  # in place: the weights are as large as the targets
         block = targets[:, start : start + AT_ONCE]
         block.copy_(torch.cholesky_solve(block.double(), factor))

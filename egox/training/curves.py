@@ -1,7 +1,8 @@
 """Curves of a training: curves.csv for programs, tensorboard for people.
 
 One number a line: step, curve, level, value. Curves: loss (mean since the line before), loss_at (the same by noise level:
-`level` is the upper end of a tenth), gradient_norm, learning_rate, samples_per_s, val (at fixed levels; without one their mean).
+`level` is the upper end of a tenth), gradient_norm, learning_rate, samples_per_s, val (at fixed levels; without one their mean),
+and what contact sheets measure: psnr_prior and psnr_generated, or psnr_mean of inpainting (dB, mean over the sheet's examples).
 """
 
 from __future__ import annotations
@@ -57,6 +58,16 @@ def _cut(path: Path, *, after: int) -> None:
     whole = text[: text.rfind("\n") + 1].splitlines()[1:]
     kept = [line for line in whole if int(line.split(",")[0]) <= after]
     replace_file(path, ("\n".join([",".join(HEADER), *kept]) + "\n").encode())
+
+
+def read_curves(path: Path) -> dict[tuple[str, float | None], list[tuple[int, float]]]:
+    """(step, value) of every line of curves.csv, by curve and level."""
+    found: dict[tuple[str, float | None], list[tuple[int, float]]] = {}
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            level = float(row["level"]) if row["level"] else None
+            found.setdefault((row["curve"], level), []).append((int(row["step"]), float(row["value"])))
+    return found
 
 
 def count(window: dict[str, list[float]], losses: Tensor, levels: Tensor, *, norm: float, rate: float) -> None:

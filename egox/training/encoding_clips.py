@@ -24,10 +24,13 @@ from ..encoding import EncodedClip, context_picture, encode_clip, encode_video, 
 from ..geometry import token_geometry
 from ..recipe import Training
 
-VERSION = "1"
+VERSION = "2"
 """Part of every example's key: to be raised with any change of code that changes examples."""
 
 EGO, EXO = "ego", "exo"
+
+INSTANTS = 5
+"""Single frames that are taken of a clip."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +49,8 @@ class ExampleKind:
         return ("view-" if self.one_view else "") + ("frames" if self.single else "clips")
 
     def instants(self, frames: int) -> tuple[int | None, ...]:
-        """Which frames of a clip become examples: the first, the middle and the last, or None for all as one clip."""
-        return tuple(dict.fromkeys((0, frames // 2, frames - 1))) if self.single else (None,)
+        """Which frames of a clip become examples: INSTANTS from the first to the last, or None for all as one clip."""
+        return tuple(dict.fromkeys(k * (frames - 1) // (INSTANTS - 1) for k in range(INSTANTS))) if self.single else (None,)
 
     def examples_of(self, clip: str, frames: int) -> tuple[str, ...]:
         """Names of the examples that a clip of so many frames gives, in the order of `ClipEncoder.examples`."""

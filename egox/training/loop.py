@@ -53,7 +53,7 @@ def train(
     adapter: Path | None = None,
     task: Task | None = None,
     preconditioner: Preconditioner | None = None,
-    channel_spread: Tensor | None = None,
+    mirror_signs: Tensor | None = None,
     empty_prompt: Tensor | None = None,
     minutes: float | None = None,
     mixed_precision: str | None = None,
@@ -65,7 +65,7 @@ def train(
     transformer: as training starts; changed in place. With a LoRA in the recipe its own weights stay as they are.
     adapter: folder of a trained adapter of the same shape that the recipe's begins as; None begins with one that changes nothing.
     examples: `examples[i]` is a dict of tensors (`egox.training.batch`); `names` and `digest` of a store are used.
-    task, channel_spread, empty_prompt: see `egox.training.tasks`; without a task, that of the recipe.
+    task, mirror_signs, empty_prompt: see `egox.training.tasks`; without a task, that of the recipe.
     mixed_precision: "no" or "bf16"; None takes the recipe's for bf16 weights, else what `accelerate` is configured to.
     Started by `accelerate launch` or `torchrun` the processes share the work; each calls this with the same arguments.
     Writes <folder>/{recipe.json, checkpoints/, curves.csv, tensorboard/} and, at the end, model/.
@@ -82,14 +82,14 @@ def train(
     accelerator = _accelerator(recipe, mixed_precision)
     if on_validate is not None and accelerator.distributed_type == DistributedType.FSDP:
         raise TrainingError("on_validate needs the whole transformer on one GPU, FSDP spreads it: train without contact sheets")
-    task = task or task_of(recipe, transformer, examples[0], channel_spread=channel_spread, empty_prompt=empty_prompt)
+    task = task or task_of(recipe, transformer, examples[0], mirror_signs=mirror_signs, empty_prompt=empty_prompt)
     # What is trained whole is in the checkpoints; what an adapter stands on is not, and must be the same again.
     base = {} if recipe.model.lora is None else dict(transformer.named_parameters())
     claims = {
         "examples": digest_of(examples),
         "base": fingerprint({**base, **_tensors_of(adapter)}),
         "precision": accelerator.mixed_precision,
-        "channel_spread": None if channel_spread is None else fingerprint({"": channel_spread}),
+        "mirror_signs": None if mirror_signs is None else fingerprint({"": mirror_signs}),
         "empty_prompt": None if empty_prompt is None else fingerprint({"": empty_prompt}),
         "preconditioner": None if preconditioner is None else fingerprint(preconditioner.state_dict()),
     }

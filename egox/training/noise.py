@@ -22,7 +22,7 @@ BUCKETS = 10
 """Of equal width, over (0, 1]: losses by level are means over these."""
 
 FIXED_LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9, 0.98)
-"""Where validation looks. Near 1 hardly anything of the truth is left: what is predicted there comes from the conditions."""
+"""Where a denoiser is validated. Near 1 hardly anything of the truth is left: what is predicted comes from the conditions."""
 
 
 def draw_level(rules: NoiseLevels, generator: Generator) -> float:
@@ -34,6 +34,11 @@ def draw_level(rules: NoiseLevels, generator: Generator) -> float:
     else:
         level = 1 / (1 + math.exp(-(rules.mean + rules.std * float(torch.randn((), generator=generator)))))
     return shifted(level, rules.shift)
+
+
+def validation_levels(rules: NoiseLevels) -> tuple[float, ...]:
+    """Where a training validates, in this order: where a regression (kind "one") is trained, at 1, and else at `FIXED_LEVELS`."""
+    return (1.0,) if rules.kind == "one" else FIXED_LEVELS
 
 
 def shifted(level: float, shift: float) -> float:

@@ -19,8 +19,9 @@ from ..recipe import Recipe, Training
 from .averaging import Average
 from .batch import names_of
 from .curves import Curves, count, line
+from .curves_picture import draw_curves
 from .keeping import MODEL, keep
-from .noise import FIXED_LEVELS
+from .noise import validation_levels
 from .order import Order, ahead, seed_of
 from .sharding import full, gather
 from .signals import StopSignals
@@ -34,8 +35,9 @@ CURVE_EVERY = 10
 Report = Callable[[int, int, str], None]
 """progress(done, total, what)."""
 
-OnValidate = Callable[[int, nn.Module], None]
-"""on_validate(step, transformer), with the weights that would be kept, in evaluation mode and without gradients."""
+OnValidate = Callable[[int, nn.Module], Mapping[str, float] | None]
+"""on_validate(step, transformer), with the weights that would be kept, in evaluation mode and without gradients. What it measures
+and returns, by the name of a curve, is kept with the losses."""
 
 
 class NonFiniteLossError(TrainingError):
@@ -46,8 +48,8 @@ class NonFiniteLossError(TrainingError):
 class TrainingResult:
     """step of steps. model: folder of the trained weights once it is finished. loss: of the last line of the curves.
 
-    validation: mean squared error at each fixed level, of the last time it was measured. stopped_by: "minutes" or "signal" where
-    training is to go on later. samples: examples, each as often as it was seen. seconds: of all pieces.
+    validation: mean squared error at each of `noise.validation_levels`, of the last time it was measured. stopped_by: "minutes"
+    or "signal" where training is to go on later. samples: examples, each as often as it was seen. seconds: of all pieces.
     """
 
     step: int
@@ -96,6 +98,7 @@ class Piece:
         self.parameters = {name: named[name] for name in trainable}
         self.average = Average(self.parameters, decay=training.ema) if training.ema is not None else None
         self.checkpoints = Checkpoints(folder, keep=training.keep_checkpoints)
+        self.levels = validation_levels(training.noise)
         self.state = Progress()
         self.began = time.monotonic()
 
@@ -253,12 +256,12 @@ class Piece:
         due = state.step % self.rules.validate_every == 0 or state.step == self.rules.steps
         if not shown or not due or state.validated == state.step:
             return None
-        measuring = f"{state.step} {getattr(examples, 'digest', '')} {','.join(map(str, shown))}"
-        if state.measuring != measuring:  # of another step, or on other examples, than what was interrupted
+        measuring = f"{state.step} {getattr(examples, 'digest', '')} {','.join(map(str, shown))} {self.levels}"
+        if state.measuring != measuring:  # of another step, on other examples, or at other levels, than what was interrupted
             state.measuring, state.measured = measuring, []
         self.model.eval()
         with self._kept_weights():
-            for level in FIXED_LEVELS[len(state.measured) :]:
+            for level in self.levels[len(state.measured) :]:
                 loss = loss_at(
                     level, self.task, self._losses, examples, shown,
                     size=self.rules.batch_size, seed=self.rules.seed, accelerator=self.accelerator,
@@ -269,16 +272,20 @@ class Piece:
                         " Look at the validation examples, or lower the learning rate"
                     )
                 state.measured.append(loss)
-                more = len(state.measured) < len(FIXED_LEVELS)
+                more = len(state.measured) < len(self.levels)
                 if more and (reason := self._agreed(stop.reason())) is not None:
                     self.model.train()
                     return reason
-            state.validation, state.measured, state.validated = dict(zip(FIXED_LEVELS, state.measured)), [], state.step
+            state.validation, state.measured, state.validated = dict(zip(self.levels, state.measured)), [], state.step
+            measured = None
             if on_validate is not None and self.accelerator.is_main_process and state.step:
-                on_validate(state.step, self.transformer)
+                measured = on_validate(state.step, self.transformer)
         self.model.train()
         if curves is not None:
             curves.add(state.step, "val", {**state.validation, None: sum(state.validation.values()) / len(state.validation)})
+            for name, value in (measured or {}).items():
+                curves.add(state.step, name, {None: value})
+            draw_curves(self.folder, title=self.recipe.name, samples_a_step=self.samples_a_step)
         return None
 
     def _kept_weights(self) -> contextlib.AbstractContextManager[None]:

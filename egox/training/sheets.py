@@ -35,6 +35,9 @@ INSTANTS = 3
 ALMOST_NOISE = 0.98
 """Noise level of the one step."""
 
+LEAST_ERROR = 1e-3
+"""Of squared levels: PSNR ends at 78 dB, where pictures are equal."""
+
 UNKNOWN = np.uint8(128)
 
 GAP, LINE, MOST_HEIGHT = 4, 12, 160
@@ -59,8 +62,12 @@ class Sheets:
     preconditioner: Preconditioner | None = None
     negative_prompt_embeds: Tensor | None = None
 
-    def draw(self, step: int, transformer: nn.Module) -> Path:
-        """Write the sheet of a step; the transformer is left as it was. Raises OSError where the folder cannot be written."""
+    def draw(self, step: int, transformer: nn.Module) -> dict[str, float]:
+        """Write the sheet of a step; the transformer is left as it was. Raises OSError where the folder cannot be written.
+
+        Returns PSNR (dB, of the pooled squared error of an example against the truth through the codec, 78 at most, as the mean
+        over the examples): "psnr_prior" and "psnr_generated", or of inpainting "psnr_mean".
+        """
         training = self.recipe.training
         assert training is not None
         show = self._inpainted if training.task == "inpaint" else self._sampled
@@ -68,12 +75,18 @@ class Sheets:
         half = self.recipe.model.precision == "bf16"
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=half):
             rows = [show(number, example, transformer) for number, example in enumerate(self.examples)]
-        sheet = sheet_of(rows, self.names, title=f"{self.recipe.name}, step {step}")
+        measured = {
+            f"psnr_{what}": float(np.mean([_psnr(row[what], row["truth"]) for row in rows]))
+            for what in ("prior", "generated", "mean")
+            if what in rows[0]
+        }
+        words = "".join(f", {name[5:]} {value:.2f} dB" for name, value in measured.items())
+        sheet = sheet_of(rows, self.names, title=f"{self.recipe.name}, step {step}{words}")
         path = self.folder / f"step-{step:08d}.png"
         encoded = BytesIO()
         Image.fromarray(sheet).save(encoded, format="PNG")
         replace_file(path, encoded.getvalue())
-        return path
+        return measured
 
     def _sampled(self, number: int, example: Mapping[str, Tensor], transformer: Any) -> dict[str, NDArray[np.uint8]]:
         """A whole sampling. Guidance and preconditioner of the training give way to the pipeline's, and come back."""
@@ -139,6 +152,11 @@ class Sheets:
 
     def _video(self, latents: Tensor) -> NDArray[np.uint8]:
         return decode_video(self.codec, latents[None].cpu(), device=self.codec.device)
+
+
+def _psnr(video: NDArray[np.uint8], truth: NDArray[np.uint8]) -> float:
+    """Of the squared error pooled over all frames, dB, 78 at most (`LEAST_ERROR`); the benchmark's psnr is a mean over frames."""
+    return float(10 * np.log10(255**2 / max(np.mean((video.astype(np.float64) - truth) ** 2), LEAST_ERROR)))
 
 
 def sheet_of(rows: Sequence[Mapping[str, NDArray[np.uint8]]], names: Sequence[str], *, title: str) -> NDArray[np.uint8]:

@@ -38,14 +38,12 @@ class Draws:
 
     levels: t in (0, 1], [batch] float32. noise: like the ego latents. exo_noise: like the exo latents, where these are noised.
     known: [batch, 1, frames, height, width] float32 of 0 and 1, of inpainting.
-    validating: fixed levels, nothing dropped, all channels weighed alike.
     """
 
     levels: Tensor
     noise: Tensor
     exo_noise: Tensor | None = None
     known: Tensor | None = None
-    validating: bool = False
 
     def to(self, device: torch.device | str) -> Draws:
         tensors = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -84,7 +82,7 @@ class EgoXTask:
     """Eq. 3: exo clean beside noised ego, mask and prior on channels; the loss sees ego columns alone.
 
     rules: conditioning of the training. training: noise levels and dropouts.
-    channel_weights: [16], mean 1, of the squared error; None for 1. empty_prompt: [L, text_dim], what stands in for a dropped
+    mirror_signs: [2, 16] of the codec, for trainings that mirror. empty_prompt: [L, text_dim], what stands in for a dropped
     prompt; None for zeros.
     """
 
@@ -93,7 +91,7 @@ class EgoXTask:
     rules: Conditioning
     training: Training
     text_tokens: int
-    channel_weights: Tensor | None = None
+    mirror_signs: Tensor | None = None
     empty_prompt: Tensor | None = None
     _guided: GuidedAttention | None = None
 
@@ -131,7 +129,7 @@ class EgoXTask:
         if self.rules.exo == "noised":
             assert batch.exo is not None
             exo_noise = _noise(batch.exo, generators)
-        return batch, Draws(levels=levels, noise=noise, exo_noise=exo_noise, validating=level is not None)
+        return batch, Draws(levels=levels, noise=noise, exo_noise=exo_noise)
 
     def losses(self, transformer: nn.Module, batch: Batch, draws: Draws) -> Tensor:
         grid, exo, prior, valid = self.latents, batch.exo, batch.prior, batch.valid
@@ -153,16 +151,20 @@ class EgoXTask:
             # It stays until the next batch: gradient checkpointing calls the attention again during the backward pass.
             self._guided.set(batch.geometry)
         velocity = _velocity(transformer, batch, draws, torch.cat([state, condition], dim=1))
-        return _squared_error(grid.split(velocity)[1], batch, draws, self.channel_weights)
+        return _squared_error(grid.split(velocity)[1], batch, draws)
 
     def _dropped(self, example: Mapping[str, Tensor], generator: Generator) -> Mapping[str, Tensor]:
-        """Without its prompt, or its prior, each by chance. Both chances are always drawn: noise must not depend on them."""
-        no_text, no_prior = torch.rand(2, generator=generator).tolist()
+        """Without its prompt, or its prior, or mirrored, each by chance. All chances are always drawn: noise must not depend on
+        them."""
+        no_text, no_prior, mirror = torch.rand(3, generator=generator).tolist()
         if no_text < self.training.text_dropout:
             example = _without_prompt(example, self.empty_prompt)
         if no_prior < self.training.prior_dropout and "prior" in example and "valid" in example:
             zeros = {field: torch.zeros_like(example[field]) for field in ("prior", "valid")}
             example = {**example, **zeros}
+        if mirror < self.training.mirror:
+            assert self.mirror_signs is not None  # `task_of` has looked
+            example = mirrored(example, self.mirror_signs, self.tokens)
         return example
 
 
@@ -170,8 +172,8 @@ class EgoXTask:
 class InpaintTask:
     """One view with known parts, what a base learns before it is given two: inpainting, and image to video of clips.
 
-    Latent cells are known or not, where Wan's own training blackens pixels before it encodes them. For a codec whose cells do not
-    overlap, as the fixed basis of the mini size, that is the same but for the value that unknown cells have (0 here).
+    Latent cells are known or not, where Wan's own training blackens pixels before it encodes them. Unknown cells are 0 here, and
+    known ones beside them hold what they share with those.
     The mask is 1 in all its channels where a cell is known, and the condition holds the cell's latents; elsewhere both are 0.
     The loss is on all cells. Fields as of `EgoXTask`.
     """
@@ -179,7 +181,7 @@ class InpaintTask:
     latents: Grid
     training: Training
     text_tokens: int
-    channel_weights: Tensor | None = None
+    mirror_signs: Tensor | None = None
     empty_prompt: Tensor | None = None
 
     def attach(self, transformer: nn.Module) -> None:
@@ -198,15 +200,11 @@ class InpaintTask:
     ) -> tuple[Batch, Draws]:
         views = [{key: value for key, value in example.items() if key in _ONE_VIEW} for example in examples]
         if level is None:
-            chances = [float(torch.rand((), generator=generator)) for generator in generators]
-            views = [
-                _without_prompt(view, self.empty_prompt) if chance < self.training.text_dropout else view
-                for view, chance in zip(views, chances, strict=True)
-            ]
+            views = [self._dropped(view, generator) for view, generator in zip(views, generators, strict=True)]
         batch = collate(views, self.text_tokens, names=names)
         levels, noise = _levels(self.training, generators, level), _noise(batch.ego, generators)
         known = torch.stack([known_cells(self.latents, generator) for generator in generators])[:, None]
-        return batch, Draws(levels=levels, noise=noise, known=known, validating=level is not None)
+        return batch, Draws(levels=levels, noise=noise, known=known)
 
     def losses(self, transformer: nn.Module, batch: Batch, draws: Draws) -> Tensor:
         assert draws.known is not None
@@ -214,7 +212,16 @@ class InpaintTask:
         mask = draws.known.expand(-1, _mask_channels(transformer, channels), -1, -1, -1)
         state = noised(batch.ego, draws.noise, draws.levels)
         velocity = _velocity(transformer, batch, draws, torch.cat([state, mask, draws.known * batch.ego], dim=1))
-        return _squared_error(velocity, batch, draws, self.channel_weights)
+        return _squared_error(velocity, batch, draws)
+
+    def _dropped(self, view: Mapping[str, Tensor], generator: Generator) -> Mapping[str, Tensor]:
+        no_text, mirror = torch.rand(2, generator=generator).tolist()
+        if no_text < self.training.text_dropout:
+            view = _without_prompt(view, self.empty_prompt)
+        if mirror < self.training.mirror:
+            assert self.mirror_signs is not None  # `task_of` has looked
+            view = mirrored(view, self.mirror_signs)
+        return view
 
 
 _ONE_VIEW = ("ego", "prompt_embeds", "image_embeds")
@@ -225,26 +232,23 @@ def task_of(
     transformer: nn.Module,
     example: Mapping[str, Tensor],
     *,
-    channel_spread: Tensor | None = None,
+    mirror_signs: Tensor | None = None,
     empty_prompt: Tensor | None = None,
 ) -> Task:
     """The task of a recipe, for the canvas of an example.
 
-    channel_spread: [16], standard deviation in pixels of what a latent channel holds (the codec's latents_std), for recipes that
-    weigh by it. Raises TaskError where it is missing, or where the canvas is not whole tokens.
+    mirror_signs: [2, 16], what a mirror does to latents (`FixedBasisCodec.mirror_signs`), for recipes that mirror. Raises
+    TaskError where they are missing, or where the canvas is not whole tokens.
     """
     training = recipe.training
     if training is None:
         raise TaskError(f"recipe {recipe.name} has no [training]: it is for sampling alone")
-    weights = None
-    if training.channel_weights == "spread":
-        if channel_spread is None:
-            raise TaskError(f"recipe {recipe.name} weighs channels by their spread: pass the codec's latents_std")
-        weights = channel_spread.float().sqrt() / channel_spread.float().sqrt().mean()
+    if training.mirror and mirror_signs is None:
+        raise TaskError(f"recipe {recipe.name} mirrors examples, and this codec's latents have no mirror image: set mirror = 0")
     shared: dict[str, Any] = {
         "training": training,
         "text_tokens": recipe.model.text_tokens,
-        "channel_weights": weights,
+        "mirror_signs": mirror_signs,
         "empty_prompt": empty_prompt,
     }
     latents = canvas_of(example)
@@ -276,6 +280,30 @@ def known_cells(latents: Grid, generator: Generator) -> Tensor:
         top, left = int(down * (latents.height - rows + 1)), int(right * (latents.ego - columns + 1))
         known[:, top : top + rows, left : left + columns] = 1
     return 1 - known if float(torch.rand((), generator=generator)) < 0.5 else known
+
+
+def mirrored(example: Mapping[str, Tensor], signs: Tensor, tokens: Grid | None = None) -> dict[str, Tensor]:
+    """An example of the world in a mirror: left is right in every view.
+
+    signs: [2, 16], of channels of the first and of later latent frames. tokens: canvas of the geometry, where there is one. Rays
+    and directions only change places: all that is asked of them is their angles, which a mirror leaves as they are. Prompts and
+    embeddings of a picture stay as they were: captions must not name sides.
+    """
+    made = dict(example)
+    for field in ("ego", "exo", "prior", "valid"):
+        if field in made:
+            made[field] = made[field].flip(-1)
+            if field != "valid":
+                by_frame = torch.stack([signs[0], *[signs[1]] * (made[field].shape[1] - 1)], dim=1)
+                made[field] = made[field] * by_frame[:, :, None, None]
+    if tokens is not None:
+        for field, width in (("rays", tokens.ego), ("directions", tokens.exo)):
+            if field in made:
+                at = 1  # [frames, tokens]: tokens lie row by row, columns fastest
+                made[field] = made[field].unflatten(at, (-1, width)).flip(at + 1).flatten(at, at + 1)
+                valid = f"{field}_valid"
+                made[valid] = made[valid].unflatten(at, (-1, width)).flip(at + 1).flatten(at, at + 1)
+    return made
 
 
 def _side(cells: int, share: float) -> int:
@@ -329,8 +357,5 @@ def _velocity(transformer: nn.Module, batch: Batch, draws: Draws, channels: Tens
     )[0]
 
 
-def _squared_error(velocity: Tensor, batch: Batch, draws: Draws, weights: Tensor | None) -> Tensor:
-    error = (velocity.float() - (draws.noise - batch.ego)).square()
-    if weights is not None and not draws.validating:
-        error = error * weights.to(error.device).reshape(-1, 1, 1, 1)
-    return error.flatten(1).mean(dim=1)
+def _squared_error(velocity: Tensor, batch: Batch, draws: Draws) -> Tensor:
+    return (velocity.float() - (draws.noise - batch.ego)).square().flatten(1).mean(dim=1)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 from benchmark.registry import Declared, Input, MethodSpec
 from methods.ego_prior import SPEC as EGO_PRIOR
 
-REMARK = "at mini size, weights of a first, short training (egox/weights/mini/README.md): no result to compare with"
+REMARK = "at mini size, weights of a short training on two CPU cores (egox/weights/mini/README.md): no result to compare with"
 """What tables say of the shipped weights until they are trained out."""
 
 FULL_SIDE, MINI_SIDE = 448, 128

@@ -156,13 +156,15 @@ def _instead(recipe: Recipe, folder: Path) -> Base:
 def _codec(folder: Path, asked: Asked, *, workers: int, budget: Budget) -> Path:
     clips = TrainingClips.open(asked)
     names = train_subset(clips.names, CODEC_CLIPS)
-    key = content_key({"clips": [clips.identity(name, prior=False) for name in names]})
+    from egox.mini.codec import VERSION
+
+    key = content_key({"version": VERSION, "clips": [clips.identity(name, prior=False) for name in names]})
     about = _about(folder / ABOUT)
     if about is not None:
         if about.clips != key:
             raise UserError(
-                f"{folder} was fitted on other clips ({about.count} of split {about.split} of {about.data}), and all examples of"
-                " this --out are encoded with it; choose another --out, or remove this one"
+                f"{folder} was fitted on other clips ({about.count} of split {about.split} of {about.data}) or by another version"
+                " of this code, and all examples of this --out are encoded with it; choose another --out, or remove this one"
             )
         return folder
     _prepare(clips, names, workers=workers, budget=budget)

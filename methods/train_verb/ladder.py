@@ -28,7 +28,7 @@ from egox.pretrained import WeightsError
 from egox.recipe import Recipe, load_recipe
 from egox.sampling import SamplingError
 from egox.threads import one_thread
-from egox.training.anchors import fit_ridge, mean_picture, nearest
+from egox.training.anchors import WithMirrorImages, fit_ridge, mean_picture, nearest
 from egox.training.batch import GEOMETRY, canvas_of
 from egox.training.encoding_clips import ExampleKind
 from egox.training.examples import ExampleStore
@@ -44,7 +44,7 @@ from .processes import say
 from .stages import Stage
 
 REGRESSIONS = {"single": "mini/regression-frames", "all": "mini/regression"}
-"""The regression that stands beside a recipe, by the frames that both are trained on."""
+"""The regression that may stand beside a recipe, by the frames that both are trained on."""
 
 Example = Mapping[str, Tensor]
 Predict = Callable[[int, Example], Tensor]
@@ -148,7 +148,7 @@ def _rungs(stage: Stage, pipeline: EgoXPipeline, examples: Sequence[Example]) ->
         Rung(title="codec", about="the truth through the codec: the ceiling", predict=lambda _, example: example["ego"]),
         Rung(title="prior", about=f"the ego prior through the codec, holes {holes}", predict=lambda _, example: example["prior"]),
         _guess(pipeline),
-        *_anchors(stage, examples),
+        *_anchors(stage, pipeline, examples),
         _regression(stage),
         Rung(title="model, 1 step", about=f"{name}, one step from noise", predict=_sampling(pipeline, steps=1)),
         Rung(
@@ -173,17 +173,25 @@ def _guess(pipeline: EgoXPipeline) -> Rung:
     return Rung(title=title, about="what the preconditioner guesses of prior and mask", predict=predict)
 
 
-def _anchors(stage: Stage, examples: Sequence[Example]) -> Iterator[Rung]:
-    learned = stage.examples
-    say(f"{stage.recipe.name}: fitting mean picture, ridge and nearest example on {len(learned)} examples")
+def _anchors(stage: Stage, pipeline: EgoXPipeline, examples: Sequence[Example]) -> Iterator[Rung]:
+    """Fitted on all that the training saw: where it mirrors, the mirror images too."""
+    learned: Sequence[Example] = stage.examples
+    places, what = _places(stage, stage.examples), f"{len(learned)} training examples"
+    if stage.training.mirror:
+        learned, places = WithMirrorImages(examples=learned, signs=pipeline.vae.mirror_signs.cpu()), 2 * places
+        what += " and their mirror images"
+    say(f"{stage.recipe.name}: fitting mean picture, ridge and nearest example on {what}")
     mean = mean_picture(learned)
-    yield Rung(title="mean picture", about=f"the mean of {len(learned)} training examples", predict=lambda *_: mean)
-    ridge = fit_ridge(learned, _places(stage, learned))
-    some = f"{ridge.examples} of {len(learned)}" if ridge.examples < len(learned) else f"{len(learned)}"
-    about = f"ridge regression on {some} training examples, penalty {ridge.penalty:g} chosen on held-out places of them"
+    yield Rung(title="mean picture", about=f"the mean of {what}", predict=lambda *_: mean)
+    ridge = fit_ridge(learned, places)
+    some = f"{ridge.examples} of " if ridge.examples < len(learned) else ""
+    if ridge.penalty is None:
+        about = "ridge regression on one training example, which is all that it can predict"
+    else:
+        about = f"ridge regression on {some}{what}, penalty {ridge.penalty:g} chosen on held-out places of them"
     yield Rung(title="ridge", about=about, predict=lambda _, example: ridge.predict(example))
     found = nearest(learned, examples)
-    about = f"the training example of the nearest exo and prior, {len(set(found))} different ones for {len(found)} examples"
+    about = f"of {what} that of the nearest exo and prior, {len(set(found))} different ones for {len(found)} examples"
     yield Rung(title="nearest", about=about, predict=lambda number, _: learned[found[number]]["ego"])
 
 
@@ -197,13 +205,16 @@ def _places(stage: Stage, learned: ExampleStore) -> list[str]:
 
 
 def _regression(stage: Stage) -> Rung:
+    """Only of the same network under the same conditioning: another one would not tell what sampling is worth."""
     name, out, title = REGRESSIONS[stage.training.frames], stage.setup.out, "regression"
+    recipe, beside = load_recipe(name), stage.recipe
+    if (recipe.model, recipe.training_conditioning) != (beside.model, beside.training_conditioning):
+        return Rung(title=title, about="no regression of this network and conditioning ships", predict=None)
     if not is_trained(out, name):
         return Rung(title=title, about=f"not trained: egox-bench train {name}, with the same --out", predict=None)
     report = read_report(out / place_of(name) / "model" / REPORT)
     if report is None or report.train.digest != stage.examples.digest:
         return Rung(title=title, about=f"{name} in this --out was trained on other examples, or is not finished", predict=None)
-    recipe = load_recipe(name)
     predict = _sampling(trained_pipeline(recipe, out, device=stage.setup.device), steps=recipe.sampling.steps)
     return Rung(title=title, about=f"{recipe.summary}, {report.steps} steps of training", predict=predict)
 

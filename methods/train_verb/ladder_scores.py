@@ -175,12 +175,14 @@ def written(scorer: Scorer, *, folder: Path, recipe: str, split: str) -> Ladder:
 
 
 def as_csv(ladder: Ladder) -> str:
-    """One line a rung: means, seconds, and what it is; empty where there is no value."""
+    """One line a rung: means, each with the number of examples that it is over (`n-psnr` beside `psnr`), seconds, and what it is;
+    empty where there is no value."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("rung", *COLUMNS, "seconds", "about"))
+    writer.writerow(("rung", *(head for column in COLUMNS for head in (column, f"n-{column}")), "seconds", "about"))
     for rung in ladder.rungs:
-        means = [rung.scores[column].mean if column in rung.scores else None for column in COLUMNS]
+        scores = [rung.scores.get(column) for column in COLUMNS]
+        means = [cell for score in scores for cell in ((None, None) if score is None else (score.mean, len(score.values)))]
         writer.writerow((rung.title, *means, rung.seconds, rung.about))
     return out.getvalue()
 
@@ -223,14 +225,21 @@ def _cell(score: Score | None, decimals: int) -> str:
 
 
 def _reasons(ladder: Ladder) -> list[str]:
-    """Why numbers are missing, each once."""
-    found = [
-        f"{METRICS[metric].title}: {reason}"
-        for rung in ladder.rungs
-        for metric, score in rung.scores.items()
-        for reason in score.undefined
-    ]
-    return list(dict.fromkeys(found))
+    """Why numbers are missing, and over how many examples a mean is where some have no value; each once, with the rungs that it
+    is about where it is not about all that are there."""
+    found: dict[str, list[str]] = {}
+    there = [rung for rung in ladder.rungs if rung.scores]
+    for rung in there:
+        for metric, score in rung.scores.items():
+            for line in _reasons_of(METRICS[metric].title, score, expected=len(ladder.examples)):
+                found.setdefault(line, []).append(rung.title)
+    return [line if len(rungs) == len(there) else f"{line} ({', '.join(rungs)})" for line, rungs in found.items()]
+
+
+def _reasons_of(title: str, score: Score, *, expected: int) -> list[str]:
+    if 0 < len(score.values) < expected:
+        return [f"{title}: mean over {len(score.values)} of {expected} examples; the others: {'; '.join(score.undefined)}"]
+    return [f"{title}: {reason}" for reason in score.undefined]
 
 
 def _score(values: dict[str, ClipValue]) -> Score:

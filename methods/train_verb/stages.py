@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,19 +20,20 @@ from typing import Any
 import msgspec
 import torch
 import transformers
+from torch import Tensor
 
 from benchmark.errors import StorageError, UserError
 from benchmark.files import reason_of
 from benchmark.progress import progress
 from egox.checkpoints import INDEX, PRECONDITIONER, load_component, load_preconditioner
 from egox.pipeline import EgoXPipeline
-from egox.recipe import Recipe, Training, load_recipe, recipe_key
+from egox.recipe import Recipe, Training, load_recipe, recipe_key, recipe_names
 from egox.training.batch import BatchError
 from egox.training.encoding_clips import ExampleKind
 from egox.training.examples import ExampleError, ExampleStore
 from egox.training.files import forget_places
 from egox.training.loop import train
-from egox.training.piece import TrainingResult
+from egox.training.piece import OnValidate, TrainingResult
 from egox.training.preconditioning import fit_preconditioner, preconditioner_key
 from egox.training.report import REPORT, SCHEMA, ClipsReport, Report, ReportError, library_versions, read_report, write_report
 from egox.training.sheets import Sheets
@@ -162,12 +163,25 @@ class Stage:
 
         They are the same all along the way, so that examples can be made before anything is trained.
         """
-        recipe = self.recipe
+        return self._found(self._encoded_for(self.recipe)).folder
+
+    def _encoded_for(self, recipe: Recipe) -> Recipe:
+        """The recipe whose base has them."""
         while recipe.training is not None and (before := recipe.training.starts_from) is not None:
             if place_of(before) not in self.setup.planned or is_trained(self.setup.out, before):
                 break
             recipe = load_recipe(before)
-        return self._found(recipe).folder
+        return recipe
+
+    @cached_property
+    def _later(self) -> list[Recipe]:
+        """Recipes that this call trains after this one and that encode with the same base: of those that come with the package,
+        which can be loaded by the name of their place."""
+        places = self.setup.planned
+        after = places[places.index(place_of(self.recipe.name)) + 1 :]
+        recipes = [load_recipe(name) for name in after if name in recipe_names() and not is_trained(self.setup.out, name)]
+        here = self._encoded_for(self.recipe).name
+        return [recipe for recipe in recipes if self._encoded_for(recipe).name == here]
 
     def _found(self, recipe: Recipe) -> Base:
         setup = self.setup
@@ -191,10 +205,18 @@ class Stage:
         try:
             return examples_of(
                 asked, self.recipe, encoders=self._encoders, out=setup.out, workers=setup.workers, device=setup.device,
-                budget=setup.budget,
+                budget=setup.budget, later=self._later,
             )  # fmt: skip
         except ExampleError as error:
             raise UserError(str(error)) from error
+
+    @cached_property
+    def _mirror_signs(self) -> Tensor | None:
+        """Of the codec that made the examples; None where the recipe does not mirror."""
+        if not self.training.mirror:
+            return None
+        codec = load_component(self._encoders, "vae", dtype=torch.float32)
+        return getattr(codec, "mirror_signs", None)  # Wan's codec has none
 
     @cached_property
     def _preconditioner(self) -> Any:
@@ -206,7 +228,7 @@ class Stage:
         self._alone(digest.parent, there=there)
         if not there:
             say(f"{self.recipe.name}: fitting the preconditioner on {len(self.examples)} examples")
-            fitted = fit_preconditioner(self.recipe, self.examples)
+            fitted = fit_preconditioner(self.recipe, self.examples, mirror_signs=self._mirror_signs)
 
             def fill(aside: Path) -> None:
                 fitted.save_pretrained(aside)
@@ -229,7 +251,6 @@ class Stage:
     def _trained(self, base: Base) -> TrainingResult:
         recipe, precision = self.recipe, torch.bfloat16 if self.recipe.model.precision == "bf16" else torch.float32
         codec = load_component(base.folder, "vae", dtype=torch.float32)
-        spread = getattr(codec, "channel_spread", None)
         conditioning, empty = recipe.training_conditioning, None
         if self.training.text_dropout:
             empty = text_of(recipe, base.folder, rules=conditioning, device="cpu")("")
@@ -250,14 +271,14 @@ class Stage:
                 self.folder,
                 adapter=base.adapter,
                 preconditioner=self._preconditioner,
-                channel_spread=torch.tensor(codec.config.latents_std) if spread is None else spread,
+                mirror_signs=self._mirror_signs,
                 empty_prompt=empty,
                 minutes=self.setup.budget.minutes_left,
                 progress=done,
                 on_validate=self._sheets(base, codec),
             )
 
-    def _sheets(self, base: Base, codec: Any) -> Callable[[int, Any], None] | None:
+    def _sheets(self, base: Base, codec: Any) -> OnValidate | None:
         """What draws them; None where none are drawn. All that a sheet needs of text and pictures is embedded now, and once."""
         if not self.setup.sheets:
             return None
@@ -294,13 +315,14 @@ class Stage:
             negative_prompt_embeds=negative,
         )
 
-        def draw(step: int, transformer: Any) -> None:
+        def draw(step: int, transformer: Any) -> Mapping[str, float] | None:
             try:
-                sheets.draw(step, transformer)
+                return sheets.draw(step, transformer)
             except OSError as error:
                 raise StorageError(f"{sheets.folder}: cannot be written ({reason_of(error)}); free the disk") from error
             except ValueError as error:  # a picture that cannot be made ends no training
                 say(f"{self.recipe.name}, step {step}: no contact sheet: {error}")
+                return None
 
         return draw
 

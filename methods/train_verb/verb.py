@@ -63,7 +63,8 @@ def command(
         typer.Option(
             "--ladder",
             min=1,
-            help="Score each finished recipe of task egox beside what it must beat, on N examples of the val split.",
+            help="Score each finished recipe of task egox beside what it must beat, on N examples of the val split. Not begun"
+            " once --minutes are over, nor with --only-examples.",
             show_default=False,
         ),
     ] = None,
@@ -130,7 +131,8 @@ def command(
                 done = True
                 if IS_MAIN:
                     print(f"{recipe.name}: {stage.model}, {report.steps} steps, {report.samples} samples, {report.seconds:.0f} s")
-            if ladder is not None and done:
+            if ladder is not None and done and not only_examples:
+                budget.check()
                 _climb(stage, ladder)
     except TimeIsUp:
         say(f"{minutes:g} minutes are over; what is done is kept, run the same command again to go on")

@@ -57,7 +57,6 @@ def main() -> None:
     took = time.perf_counter() - began
     print(f"fit on {len(fitted_on)} videos of {arguments.train} clips: {took:.1f} s", end="; ")
     print(f"on these {codec.config.first_psnr:.2f} dB single frames, {codec.config.group_psnr:.2f} dB groups")
-    print("spread of channels:", " ".join(f"{value:.3f}" for value in codec.channel_spread.tolist()))
     squares: dict[tuple[str, str], list[float]] = {}
     encode_s, decode_s = [], []
     for view, video in videos(dataset, "val", arguments.val, "both"):

@@ -49,7 +49,7 @@ def of_case(recipe: Recipe, case: Case) -> Recipe:
     guidance = msgspec.structs.replace(recipe.conditioning.guidance, on=case.guided)
     rules: Conditioning = msgspec.structs.replace(recipe.conditioning, guidance=guidance)
     training = msgspec.structs.replace(
-        recipe.training, task=case.task, batch_size=case.batch, steps=WARM + STEPS, ema=0.999, channel_weights="equal",
+        recipe.training, task=case.task, batch_size=case.batch, steps=WARM + STEPS, ema=0.999, mirror=0.0,
         checkpoint_every=10**9,
     )  # fmt: skip
     model = msgspec.structs.replace(recipe.model, lora=None)

@@ -24,10 +24,13 @@ from egox.recipe import load_recipe
 from egox.training.encoding_clips import ExampleKind
 from egox.training.examples import ExampleStore
 from methods.train_verb import ladder as ladders
+from methods.train_verb.budget import Budget
 from methods.train_verb.clips import Asked
 from methods.train_verb.curriculum import recipes_named
 from methods.train_verb.ladder import REGRESSIONS, trained_pipeline, true_videos
 from methods.train_verb.ladder_scores import COLUMNS, Ladder, RungScores, Scorer, as_csv, drawn, known_pixels
+from methods.train_verb.stages import Setup, Stage
+from methods.train_verb.verb import UNFINISHED
 from tests.box_folder import write_box_folder
 from tests.methods.test_train_verb import RECIPES
 from tests.weights_at_hand import ROOT, need_weights
@@ -65,12 +68,12 @@ def boxes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_box_folder(tmp_path_factory.mktemp("boxes"), clips=2)
 
 
-def train(*words: object, data: Path, out: Path) -> Result:
+def train(*words: object, data: Path, out: Path, code: int = 0) -> Result:
     places = ("--data", data, "--split", "all", "--val-split", "all", "--protocol", "mini", "--out", out, "--device", "cpu")
     done = CliRunner().invoke(build(), ["train", *map(str, (*words, *places))])
     if isinstance(done.exception, UserError):
         raise done.exception
-    assert done.exit_code == 0, f"{done.output}\n{done.exception!r}"
+    assert done.exit_code == code, f"{done.output}\n{done.exception!r}"
     return done
 
 
@@ -96,11 +99,11 @@ def mean_of(rung: RungScores, metric: str) -> float:
     return math.nan if mean is None else mean
 
 
-def test_rungs_come_in_order_and_a_regression_that_is_not_trained_says_so(ladder: Ladder):
+def test_rungs_come_in_order_and_a_regression_that_does_not_ship_says_so(ladder: Ladder):
     assert tuple(rung.title for rung in ladder.rungs) == TITLES
     by_title = {rung.title: rung for rung in ladder.rungs}
     absent = by_title.pop("regression")
-    assert absent.about == f"not trained: egox-bench train {REGRESSIONS['single']}, with the same --out"
+    assert absent.about == "no regression of this network and conditioning ships"
     assert (absent.seconds, absent.scores) == (None, {})
     assert all(rung.seconds is not None and rung.seconds > 0 for rung in by_title.values())
 
@@ -129,6 +132,16 @@ def test_the_codec_is_the_ceiling_and_what_was_learned_of_the_same_clips_comes_n
     # split and val split are one here, so the nearest example is the example itself
     assert found["nearest"] == pytest.approx(found["codec"], abs=1e-3)
     assert found["ridge"] > found["mean picture"]
+
+
+def test_where_training_mirrors_the_anchors_see_mirror_images_too(ladder: Ladder, recipes: dict[str, Path]):
+    training = load_recipe(str(recipes["pairs"])).training
+    assert training is not None
+    assert training.mirror == 0.5
+    about = {rung.title: rung.about for rung in ladder.rungs}
+    assert about["mean picture"] == "the mean of 10 training examples and their mirror images"
+    assert about["ridge"].startswith("ridge regression on 10 training examples and their mirror images, penalty ")
+    assert about["nearest"].startswith("of 10 training examples and their mirror images that of the nearest exo and prior, 3 ")
 
 
 def test_seen_and_imagined_are_columns_of_their_own(ladder: Ladder):
@@ -160,7 +173,8 @@ def test_the_csv_has_the_means_of_the_table(ladder: Ladder, out: Path):
     lines = {line["rung"]: line for line in csv.DictReader(text.splitlines())}
     assert tuple(lines) == TITLES
     assert float(lines["ridge"]["psnr"]) == means(ladder, "psnr")["ridge"]
-    assert lines["ridge"]["eff-i"] == lines["regression"]["psnr"] == ""
+    assert lines["ridge"]["eff-i"] == lines["regression"]["psnr"] == lines["regression"]["n-psnr"] == ""
+    assert (lines["ridge"]["n-psnr"], lines["ridge"]["n-eff-i"]) == ("3", "0")
     assert f"{means(ladder, 'psnr')['ridge']:.2f}" in drawn(ladder)
 
 
@@ -188,6 +202,41 @@ def test_a_regression_that_was_trained_on_the_same_examples_is_a_rung(
     assert "1 steps of training" in rung.about
     assert rung.scores["psnr"].mean is not None
     assert "regression" in told
+
+
+def stage_of(name: str, out: Path) -> Stage:
+    asked = Asked(data="sim", split="train", protocol=None, limit=None)
+    (recipe,) = recipes_named([name])
+    return Stage(
+        recipe,
+        Setup(
+            train=asked, val=asked, out=out, workers=1, device="cpu", budget=Budget(None), steps=None, sheets=0,
+            planned=(name,), arguments=(),
+        ),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "beside"), [("mini/egox-frames", "single"), ("mini/egox", "all")])
+def test_a_regression_that_ships_but_is_not_trained_is_named(name: str, beside: str, tmp_path: Path):
+    rung = ladders._regression(stage_of(name, tmp_path))
+    assert rung.about == f"not trained: egox-bench train {REGRESSIONS[beside]}, with the same --out"
+    assert rung.predict is None
+
+
+@pytest.mark.parametrize("name", ["mini/no-gga-frames", "mini/no-prior", "mini/no-clean-latent"])
+def test_an_ablation_has_no_regression_of_another_conditioning_beside_it(name: str, tmp_path: Path):
+    rung = ladders._regression(stage_of(name, tmp_path))
+    assert (rung.about, rung.predict) == ("no regression of this network and conditioning ships", None)
+
+
+def test_no_ladder_is_drawn_once_the_minutes_are_over_nor_where_only_examples_are_made(
+    recipes: dict[str, Path], boxes: Path, out: Path, ladder: Ladder
+):
+    asked, before = (recipes["pairs"], "--ladder", 3), (out / "pairs" / "ladder.json").stat().st_mtime_ns
+    told = train(*asked, "--minutes", 0, data=boxes, out=out, code=UNFINISHED).output
+    assert "0 minutes are over" in told
+    assert "against the true video" not in train(*asked, "--only-examples", data=boxes, out=out).output
+    assert (out / "pairs" / "ladder.json").stat().st_mtime_ns == before
 
 
 def test_a_regression_predicts_the_same_whatever_the_noise(recipes: dict[str, Path], boxes: Path, out: Path):
@@ -231,6 +280,18 @@ def test_an_example_whose_prior_knows_nothing_has_no_seen_pixels_and_does_not_co
     assert scores["psnr-seen"].undefined == ("no frame has a pixel in this region",)
     assert list(scores["psnr-imagined"].values) == ["a"]
     assert set(scores) == set(COLUMNS)
+    of_both = Ladder(
+        schema=1, recipe="r", split="s", protocol="p", regions="g", examples=("a", "b"), rungs=tuple(scorer.rungs)
+    )  # fmt: skip
+    text = drawn(of_both)
+    assert "PSNR seen: mean over 1 of 2 examples; the others: no frame has a pixel in this region\n" in text
+    assert "\nPSNR:" not in text
+    line = next(csv.DictReader(as_csv(of_both).splitlines()))
+    assert (line["n-psnr"], line["n-psnr-seen"], line["n-psnr-imagined"]) == ("2", "1", "1")
+    scorer.known[0][:] = True
+    scorer.add("other", "something", [truth, truth], seconds=1.0)
+    text = drawn(msgspec.structs.replace(of_both, rungs=tuple(scorer.rungs)))
+    assert "PSNR seen: mean over 1 of 2 examples; the others: no frame has a pixel in this region (it)\n" in text
 
 
 def test_with_weights_every_column_has_a_value_and_the_truth_itself_is_perfect(monkeypatch: pytest.MonkeyPatch):

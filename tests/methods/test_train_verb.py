@@ -27,11 +27,13 @@ from benchmark.errors import UserError
 from benchmark.video import write_lossless
 from egox.pipeline import EgoXPipeline
 from egox.training import shipping
+from egox.training.curves import read_curves
+from egox.training.encoding_clips import ClipEncoder, ExampleKind
 from egox.training.examples import ExampleStore, key_of
 from egox.training.preconditioning import preconditioner_key
 from egox.training.report import read_report
 from methods.train_verb import making, processes, stages
-from methods.train_verb.clips import Asked
+from methods.train_verb.clips import Asked, TrainingClips
 from methods.train_verb.curriculum import place_of, recipes_named
 from methods.train_verb.making import Wanted
 from methods.train_verb.verb import UNFINISHED
@@ -118,6 +120,7 @@ def test_the_stages_of_a_curriculum_leave_models_reports_curves_and_sheets(train
     }.items():
         assert [name for name in files if not (trained / stage / "model" / name).exists()] == []
         assert (trained / stage / "curves.csv").is_file()
+        assert (trained / stage / "curves.png").is_file()
         assert not (trained / stage / "start").exists()
     report = read_report(trained / "ours" / "report.json")
     assert report is not None
@@ -137,6 +140,9 @@ def test_the_sheet_shows_exo_prior_result_and_truth_of_two_clips(trained: Path):
     truth = sheet[36 : 36 + 128, 224 + 2 * 128 + 12 : 224 + 3 * 128 + 12]
     assert generated.std() > 5
     assert np.abs(generated.astype(int) - truth).mean() > 1
+    curves = read_curves(trained / "ours" / "curves.csv")
+    assert 0 < curves["psnr_generated", None][-1][1] < curves["psnr_prior", None][-1][1] + 10
+    assert ("psnr_mean", None) in read_curves(trained / "frames" / "curves.csv")
 
 
 def test_kinds_of_examples_have_the_shapes_that_their_names_say(trained: Path):
@@ -158,7 +164,7 @@ def test_kinds_of_examples_have_the_shapes_that_their_names_say(trained: Path):
         },
     }  # fmt: skip
     assert kinds["view-frames"].names == tuple(
-        sorted(f"b{clip}.{view}.{at}" for clip in (0, 1) for view in ("ego", "exo") for at in (0, 8, 16))
+        sorted(f"b{clip}.{view}.{at}" for clip in (0, 1) for view in ("ego", "exo") for at in (0, 4, 8, 12, 16))
     )
     first, whole = kinds["view-frames"][0], kinds["view-clips"][0]
     torch.testing.assert_close(first["ego"][:, 0], whole["ego"][:, 0], rtol=0, atol=2e-3)
@@ -339,7 +345,7 @@ def begun(prepared: Path, tmp_path: Path) -> tuple[Path, Path, Path]:
 
 def test_only_examples_are_made_where_nothing_else_is_asked_for(begun: tuple[Path, Path, Path]):
     _, out, folder = begun
-    assert ExampleStore(folder).names == tuple(f"b{clip}.{at}" for clip in (0, 1) for at in (0, 16, 8))
+    assert ExampleStore(folder).names == tuple(f"b{clip}.{at}" for clip in (0, 1) for at in (0, 12, 16, 4, 8))
     assert sorted(path.name for path in (out / "pairs").iterdir()) == ["preconditioner"]
     example = ExampleStore(folder)[0]
     assert {name: tuple(example[name].shape) for name in ("exo", "directions")} == {
@@ -354,8 +360,8 @@ def test_examples_of_a_clip_that_changed_are_made_anew_and_no_others(begun: tupl
     assert times(folder) == before
     write_lossless(data / "b1" / "ego.mkv", np.full((49, 128, 128, 3), 90, np.uint8), fps=30)
     told = train(recipes["pairs"], "--only-examples", data=data, out=out).output
-    assert "3 examples are of other clips, encoders or code; they are made anew" in told
-    assert {name for name, time in times(folder).items() if time != before[name]} == {f"b1.{at}" for at in (0, 8, 16)}
+    assert "5 examples are of other clips, encoders or code; they are made anew" in told
+    assert {name for name, time in times(folder).items() if time != before[name]} == {f"b1.{at}" for at in (0, 4, 8, 12, 16)}
 
 
 def test_a_damaged_example_is_made_anew_and_told(begun: tuple[Path, Path, Path], recipes: dict[str, Path]):
@@ -377,7 +383,7 @@ def test_a_clip_without_truth_is_named_and_the_others_are_learned_from(
     (data / "clips.json").write_text(json.dumps(table))
     told = train(recipes["pairs"], "--only-examples", data=data, out=out).output
     assert "b0: no example: " in told
-    assert "3 examples to train on, 3 to validate with" in told
+    assert "5 examples to train on, 5 to validate with" in told
     monkeypatch.setattr(processes, "PROCESSES", 2)  # what is lost counts as made: nobody tries again
     told = train(recipes["pairs"], "--only-examples", data=data, out=out).output
     assert "1 clips give no example, lost.json says why" in told
@@ -388,7 +394,7 @@ def test_a_clip_without_truth_is_named_and_the_others_are_learned_from(
     (data / "clips.json").write_text(json.dumps(table))
     with pytest.raises(UserError, match=r"no clip of split 'all' of .* gives an example"):
         train(recipes["pairs"], "--only-examples", data=data, out=out)
-    assert len(ExampleStore(folder)) == 6
+    assert len(ExampleStore(folder)) == 10
 
 
 def test_encoders_are_loaded_once_however_many_clips_there_are(
@@ -406,7 +412,7 @@ def test_encoders_are_loaded_once_however_many_clips_there_are(
     monkeypatch.setattr(making, "AT_ONCE", 1)
     monkeypatch.setattr(making, "encoder_of", counted)
     train(recipes["pairs"], "--only-examples", data=data, out=out)
-    assert len(ExampleStore(folder)) == 6
+    assert len(ExampleStore(folder)) == 10
     assert len(loaded) == 1
 
 
@@ -441,7 +447,7 @@ def test_recipes_of_another_precision_or_text_length_keep_their_examples_elsewhe
 
     def place(**values: Any) -> Path:
         changed = msgspec.structs.replace(recipe, model=msgspec.structs.replace(recipe.model, **values))
-        return Wanted.of(asked, changed, encoders=out / "clips" / "model", out=out, device="cpu").work.folder
+        return Wanted.of(asked, changed, encoders=out / "clips" / "model", out=out, device="cpu").folder
 
     assert place() == folder
     assert len({place(), place(precision="bf16"), place(text_tokens=99)}) == 3
@@ -455,7 +461,132 @@ def test_the_prior_s_options_are_part_of_the_examples(begun: tuple[Path, Path, P
         train(recipes["pairs"], "--set", "depth_model=nobody/depth", "--only-examples", data=data, out=out)
     assert not (folder / "lost.json").exists()
     told = train(recipes["pairs"], "--set", "fuse=false", "--only-examples", data=data, out=out).output
-    assert "6 examples are of other clips, encoders or code; they are made anew" in told
+    assert "10 examples are of other clips, encoders or code; they are made anew" in told
+
+
+FRAMES_AND_CLIPS = ("mini/egox-frames", "mini/egox")
+
+
+@pytest.fixture
+def rendered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Clips of which a prior was made, one after the other."""
+    clips: list[str] = []
+    with_prior = TrainingClips.with_prior
+
+    def counted(self: TrainingClips, name: str, maker: Any) -> Any:
+        clips.append(name)
+        return with_prior(self, name, maker)
+
+    monkeypatch.setattr(TrainingClips, "with_prior", counted)
+    return clips
+
+
+@pytest.fixture
+def planned(trained: Path, boxes: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """Data of one's own, and a folder with a trained base from which two shipped recipes go on, of single frames and of clips."""
+    shutil.copytree(boxes, tmp_path / "planned" / "data")
+    shutil.copytree(trained / "clips" / "model", tmp_path / "planned" / "out" / "mini" / "base-clips" / "model")
+    return tmp_path / "planned" / "data", tmp_path / "planned" / "out"
+
+
+def made_in(out: Path) -> dict[str, Path]:
+    """Examples by kind and name: "clips/b0"."""
+    found = (out / "examples").rglob("*.safetensors")
+    return {f"{path.parent.parent.name.rpartition('-')[0]}/{path.stem}": path for path in found}
+
+
+def test_frames_and_clips_are_made_of_one_prior_and_are_the_same_bytes_as_when_made_apart(
+    planned: tuple[Path, Path], rendered: list[str], tmp_path: Path
+):
+    data, out = planned
+    shutil.copytree(out, tmp_path / "apart")
+    train(*FRAMES_AND_CLIPS, "--only-examples", data=data, out=out)
+    assert rendered == ["b0", "b1"]
+    train("mini/egox-frames", "--only-examples", data=data, out=tmp_path / "apart")
+    assert {name.split("/")[0] for name in made_in(tmp_path / "apart")} == {"frames"}
+    train(*FRAMES_AND_CLIPS, "--only-examples", data=data, out=tmp_path / "apart")
+    assert rendered == ["b0", "b1"] * 3
+    ours, theirs = ({name: path.read_bytes() for name, path in made_in(at).items()} for at in (out, tmp_path / "apart"))
+    assert len(ours) == 2 * (5 + 1)
+    assert ours == theirs
+
+
+def test_of_a_kind_that_is_there_nothing_is_made_again(planned: tuple[Path, Path], rendered: list[str]):
+    data, out = planned
+    train(*FRAMES_AND_CLIPS, "--only-examples", data=data, out=out)
+    before = {name: path.stat().st_mtime_ns for name, path in made_in(out).items()}
+    made_in(out)["frames/b0.8"].unlink()
+    made_in(out)["clips/b1"].unlink()
+    train(*FRAMES_AND_CLIPS, "--only-examples", data=data, out=out)
+    assert rendered == ["b0", "b1", "b0", "b1"]
+    after = {name: path.stat().st_mtime_ns for name, path in made_in(out).items()}
+    assert after.keys() == before.keys()
+    assert {name for name, time in after.items() if time != before[name]} == {
+        "clips/b1", *(f"frames/b0.{at}" for at in (0, 4, 8, 12, 16)),
+    }  # fmt: skip
+
+
+def test_making_both_kinds_goes_on_where_it_was_killed(
+    planned: tuple[Path, Path], rendered: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    data, out = planned
+    write = making.ExampleMaker.write
+
+    def killed(self: Any, clip: str, read: Any, part: making.Part) -> None:
+        if clip == "b1" and not part.kind.single:
+            raise RuntimeError("killed")
+        write(self, clip, read, part)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(making.ExampleMaker, "write", killed)
+        train(*FRAMES_AND_CLIPS, "--only-examples", data=data, out=out, code=1)
+    assert set(made_in(out)) == {"clips/b0", *(f"frames/b{clip}.{at}" for clip in (0, 1) for at in (0, 4, 8, 12, 16))}
+    told = train(*FRAMES_AND_CLIPS, "--only-examples", data=data, out=out).output
+    assert rendered == ["b0", "b1", "b1"]
+    assert "made anew" not in told
+    assert "mini/egox: 2 examples to train on, 2 to validate with" in told
+
+
+def test_a_clip_that_gives_no_prior_is_lost_for_both_kinds_and_one_that_fails_as_one_kind_for_that_alone(
+    planned: tuple[Path, Path], rendered: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    data, out = planned
+    table = json.loads((data / "clips.json").read_text())
+    del table["clips"][0]["ego"]["video"]
+    (data / "clips.json").write_text(json.dumps(table))
+    told = train(*FRAMES_AND_CLIPS, "--only-examples", data=data, out=out).output
+    assert rendered == ["b0", "b1"]
+    assert told.count("b0: no example: ") == 1
+    records = {path.parent.parent.name.rpartition("-")[0]: path for path in (out / "examples").rglob("lost.json")}
+    assert {kind: set(json.loads(path.read_text())) for kind, path in records.items()} == {"frames": {"b0"}, "clips": {"b0"}}
+
+    shutil.rmtree(out / "examples")
+    examples = ClipEncoder.examples
+
+    def failing(self: Any, kind: ExampleKind, *given: Any, **named: Any) -> Any:
+        if kind.single:
+            raise ValueError("no single frames of it")
+        return examples(self, kind, *given, **named)
+
+    monkeypatch.setattr(ClipEncoder, "examples", failing)
+    said: list[str] = []
+    monkeypatch.setattr(making, "say", said.append)
+    with pytest.raises(UserError, match=r"no clip of split 'all' of .* gives an example"):
+        train(*FRAMES_AND_CLIPS, "--only-examples", data=data, out=out)
+    assert said[-1] == "b1: no example of kind frames: no single frames of it"
+    assert set(made_in(out)) == {"clips/b1"}
+    assert {kind: set(json.loads(path.read_text())) for kind, path in records.items()} == {
+        "frames": {"b0", "b1"}, "clips": {"b0"},
+    }  # fmt: skip
+
+
+def test_recipes_of_other_rules_do_not_share_a_prior():
+    frames, clips, one_view = recipes_named([*FRAMES_AND_CLIPS, "mini/base-clips"])
+    assert making.shares_prior(frames, clips)
+    assert not making.shares_prior(frames, one_view)
+    assert not making.shares_prior(one_view, one_view)
+    rules = msgspec.structs.replace(clips.conditioning, prior_holes="black")
+    assert not making.shares_prior(frames, msgspec.structs.replace(clips, conditioning=rules, training_conditioning=rules))
 
 
 def test_a_worker_process_makes_the_same_examples(begun: tuple[Path, Path, Path], recipes: dict[str, Path]):
@@ -466,12 +597,12 @@ def test_a_worker_process_makes_the_same_examples(begun: tuple[Path, Path, Path]
         asked=Asked(data=str(data), split="all", protocol="mini", limit=None),
         recipe=recipes_named([str(recipes["pairs"])])[0],
         encoders=out / "clips" / "model",
-        folder=out / "others",
         device="cpu",
     )
+    part = making.Part(kind=ExampleKind(one_view=False, single=True), folder=out / "others", keys=keys)
     making._start(pickle.loads(pickle.dumps(work)))  # what a spawned process is begun with
-    assert making._in_worker("b1", keys) is None
-    assert {path.name: path.read_bytes() for path in work.folder.glob("*.safetensors")} == {
+    assert making._in_worker("b1", pickle.loads(pickle.dumps([part]))) == [None]
+    assert {path.name: path.read_bytes() for path in part.folder.glob("*.safetensors")} == {
         name: data for name, data in before.items() if name.startswith("b1")
     }
 

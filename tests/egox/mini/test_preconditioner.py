@@ -66,42 +66,61 @@ def inputs_of(condition: Tensor, mask: Tensor, *, seed: int = 5) -> tuple[Tensor
 # -- the fit ---------------------------------------------------------------------------------------------------------------
 
 
-def test_gains_and_place_of_affine_data_are_found() -> None:
+def test_the_guess_keeps_the_spread_of_what_is_known_and_fills_by_least_squares() -> None:
     g = torch.Generator().manual_seed(0)
     place = torch.randn(16, 2, 4, 4, generator=g)
-    away, mask = torch.randn(2000, 16, 2, 4, 4, generator=g), torch.rand(2000, 4, 2, 4, 4, generator=g)
-    known = mask.mean(1, keepdim=True)
-    made = Preconditioner.fit([(place + (0.7 * known - 0.2 * (1 - known)) * away, place + away, mask)])
-    torch.testing.assert_close(made.place[1], place[:, 1], atol=0.05, rtol=0)
-    torch.testing.assert_close(made.gains[..., 0], torch.full((2, 16), 0.7), atol=0.01, rtol=0)
-    torch.testing.assert_close(made.gains[..., 1], torch.full((2, 16), -0.2), atol=0.01, rtol=0)
-    assert made.variance.max() < 1e-3
+    away, noise = torch.randn(2, 3000, 16, 2, 4, 4, generator=g)
+    mask = torch.rand(3000, 1, 2, 4, 4, generator=g).round().expand(-1, 4, -1, -1, -1)
+    known = mask[:, :1]
+    target = place + known * (0.6 * away + 0.8 * noise) + (1 - known) * (0.3 * away + noise)
+    made = Preconditioner.fit([(target, place + 2 * away, mask)])
+    torch.testing.assert_close(made.place[1], place[:, 1], atol=0.1, rtol=0)
+    torch.testing.assert_close(made.gains[..., 0], torch.full((2, 16), 0.5), atol=0.02, rtol=0)  # not 0.3, the least squares
+    torch.testing.assert_close(made.gains[..., 1], torch.full((2, 16), 0.15), atol=0.02, rtol=0)
+    guess = made.guess(place + 2 * away, known[:, 0])
+    seen, spread = known.expand_as(guess) > 0, (guess - place)[known.expand_as(guess) > 0].std()
+    assert spread.item() == pytest.approx((target - place)[seen].std().item(), rel=0.05)
 
 
-def test_no_other_gains_or_offset_leave_a_smaller_residual(fitted: Preconditioner) -> None:
+def test_what_is_known_and_what_is_not_have_means_of_their_own() -> None:
+    """Known pixels may all be darker than the truth, or lie where it is bright."""
+    target, _, mask = examples(400)
+    darker = mask[:, :1] * (target - 1) + (1 - mask[:, :1]) * 7
+    made = Preconditioner.fit([(target, darker, mask)])
+    guess = made.guess(darker, mask.mean(1))
+    known = mask[:, :1].expand_as(target) > 0
+    torch.testing.assert_close(guess[known], target[known], atol=0.1, rtol=0)
+    off = torch.where(known, 0, target - guess)[:, :, 1:].sum((0, 2)) / (~known)[:, :, 1:].sum((0, 2))
+    assert off.abs().max() < 0.05
+
+
+def test_a_condition_that_does_not_vary_carries_nothing() -> None:
+    target, _, mask = examples(100)
+    made = Preconditioner.fit([(target, torch.full_like(target, 3.0), mask)])
+    assert not made.gains.any()
+    exact = Preconditioner.fit([(target, mask[:, :1] * target, mask)])  # inpainting: what is known is exact, and the rest black
+    torch.testing.assert_close(exact.gains[..., 0], torch.ones(2, 16), atol=1e-3, rtol=0)
+    assert not exact.gains[..., 1].any()
+
+
+def test_targets_that_do_not_vary_give_finite_gains() -> None:
+    target, condition, mask = examples(50)
+    made = Preconditioner.fit([(target[:1].expand_as(target) * 100, condition, mask)])
+    assert made.gains.isfinite().all()
+    assert made.variance.isfinite().all()
+
+
+def test_guesses_have_no_bias(fitted: Preconditioner) -> None:
     target, condition, mask = examples(200)
-
-    def error(**changes: Tensor) -> float:
-        other = Preconditioner(height=4, width=4, frames=3)
-        other.load_state_dict({**fitted.state_dict(), **changes})
-        return (target - other.guess(condition, mask.mean(1))).square().mean().item()
-
-    best = error()
-    for step in (0.02, -0.02):
-        for which in (0, 1):
-            moved = fitted.gains.clone()
-            moved[..., which] += step
-            assert error(gains=moved) > best
-        assert error(offset=fitted.offset + step) > best
     away = target - fitted.guess(condition, mask.mean(1))
-    torch.testing.assert_close(away[:, :, 0].mean(0), torch.zeros(16, 4, 4), atol=1e-5, rtol=0)
-    assert best < 0.6 * (target - target.mean(0)).square().mean()
+    assert away.mean((0, 2, 3, 4)).abs().max() < 0.02
+    assert away.square().mean() < 0.6 * (target - target.mean(0)).square().mean()
 
 
 def test_the_fit_does_not_depend_on_how_examples_are_batched(fitted: Preconditioner) -> None:
     parts = list(zip(*(tensor.split([1, 70, 129]) for tensor in examples(200))))
     again = Preconditioner.fit(parts)
-    for name in ("place", "offset", "gains"):
+    for name in ("place", "means", "gains"):
         torch.testing.assert_close(again.state_dict()[name], fitted.state_dict()[name], atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(covariance(again, 3), covariance(fitted, 3), atol=1e-4, rtol=1e-4)
 
@@ -132,7 +151,7 @@ def test_what_frames_share_is_found() -> None:
     torch.testing.assert_close(made.mixing[:, :, 1, 0].abs(), made.mixing[:, :, 2, 0].abs(), atol=0.1, rtol=0)
 
 
-@pytest.mark.parametrize(("count", "most"), [(1, 10), (2, 2.5), (5, 1.6)])
+@pytest.mark.parametrize(("count", "most"), [(1, 10), (2, 2.7), (5, 1.6)])
 def test_few_examples_do_not_make_it_sure(count: int, most: float) -> None:
     """More components than examples have no variance in these; others like them do, in other channels."""
     made, (target, condition, mask) = Preconditioner.fit([examples(count, size=(6, 6))]), examples(20, seed=8, size=(6, 6))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from egox.training import anchors
-from egox.training.anchors import AnchorError, features, fit_ridge, mean_picture, nearest
+from egox.training.anchors import AnchorError, WithMirrorImages, features, fit_ridge, mean_picture, nearest
 
 from .tiny_training import examples
 
@@ -92,9 +92,46 @@ def test_a_place_is_never_on_both_sides_of_the_choice_of_a_penalty():
     assert anchors._held_out(["one"]).tolist() == [False]
 
 
-def test_one_example_is_predicted_as_itself():
+def test_the_penalty_is_chosen_on_some_but_not_all_of_the_examples_that_are_taken(monkeypatch: pytest.MonkeyPatch):
+    seen, choose = [], anchors._best_in_dual
+
+    def watched(kernel: Tensor, targets: Tensor, held: Tensor) -> float:
+        seen.append(held)
+        return choose(kernel, targets, held)
+
+    monkeypatch.setattr(anchors, "_best_in_dual", watched)
+    # of few that are taken, none may be of the places that are held out of all
+    for place_of in (lambda k: f"place{k // 2}", lambda k: f"place{k // 10 + 4}", lambda k: "the only one"):
+        ridge = fit_ridge(linear(50), [place_of(k) for k in range(50)], most_bytes=3_000)
+        assert 2 <= ridge.examples < 10
+        assert ridge.penalty in anchors.PENALTIES
+    assert len(seen) == 3
+    assert all(0 < held.sum() < len(held) for held in seen)
+
+
+def test_one_example_is_predicted_as_itself_and_no_penalty_is_chosen():
     clips = linear(1)
-    torch.testing.assert_close(fit_ridge(clips, ["one"]).predict(linear(1, seed=4)[0]), clips[0]["ego"])
+    ridge = fit_ridge(clips, ["one"])
+    assert ridge.penalty is None
+    torch.testing.assert_close(ridge.predict(linear(1, seed=4)[0]), clips[0]["ego"])
+
+
+def test_mirror_images_follow_the_examples_and_count_as_much():
+    clips, signs = linear(6), torch.where(torch.arange(32).view(2, 16) % 3 == 0, -1.0, 1.0)
+    both = WithMirrorImages(examples=clips, signs=signs)
+    assert len(both) == 12
+    turned = clips[2]["exo"].flip(-1) * signs[0].view(16, 1, 1, 1)
+    torch.testing.assert_close(both[8]["exo"], turned)
+    assert torch.equal(both[2]["exo"], clips[2]["exo"])
+    mean = mean_picture(both)
+    torch.testing.assert_close(mean, mean.flip(-1) * signs[0].view(16, 1, 1, 1))
+    assert nearest(both, [both[8], both[3]]) == [8, 3]
+    ridge = fit_ridge(both, 2 * places(6))
+    torch.testing.assert_close(
+        ridge.predict(both[8]), ridge.predict(clips[2]).flip(-1) * signs[0].view(16, 1, 1, 1), atol=1e-3, rtol=1e-3
+    )
+    with pytest.raises(IndexError):
+        both[12]
 
 
 def test_equal_examples_give_equal_regressions():

@@ -7,14 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 
 from egox.conditioning import Conditioning
 from egox.recipe import Lora, NoiseLevels
+from egox.training import curves_picture
 from egox.training.averaging import Average
+from egox.training.curves import read_curves
+from egox.training.curves_picture import draw_curves, figure_of
 from egox.training.loop import train
 from egox.training.piece import NonFiniteLossError, rate_at
 from egox.training.state import TrainingError
@@ -160,17 +165,53 @@ def test_val_and_what_is_kept_are_of_the_averaged_weights(tmp_path):
     net = Net(dropout=0)
     given = recipe(steps=9, ema=0.9, validate_every=4)
 
-    def on_validate(step: int, model: torch.nn.Module) -> None:
+    def on_validate(step: int, model: torch.nn.Module) -> dict[str, float]:
         assert not model.training
         assert not torch.is_grad_enabled()
         seen[step] = model.get_parameter("first.weight").clone()
+        return {"psnr_generated": 10.0 + step}
 
     train(given, net, examples(4), examples(2, seed=1), tmp_path, on_validate=on_validate)
     assert sorted(seen) == [4, 8, 9]
+    assert read_curves(tmp_path / "curves.csv")["psnr_generated", None] == [(4, 14.0), (8, 18.0), (9, 19.0)]
     kept = load_file(tmp_path / "model" / "transformer" / "weights.safetensors")["first.weight"]
     assert torch.equal(kept, seen[9])
     assert not torch.equal(kept, net.first.weight)
     assert net.training
+
+
+def test_curves_are_drawn_at_each_validation_by_examples_seen_and_relative_to_their_start(tmp_path):
+    train(recipe(steps=8, validate_every=4), Net(), examples(4), examples(2, seed=1), tmp_path)
+    assert np.asarray(Image.open(tmp_path / "curves.png").convert("RGB")).std() > 5
+    curves = read_curves(tmp_path / "curves.csv")
+    left, right = figure_of(curves, title="tiny", samples_a_step=2).axes
+    drawn = {str(line.get_label()).split(":")[0]: line for line in left.lines}
+    for level in (0.1, 0.3, 0.5, 0.7, 0.9, 0.98):
+        values = [value for _, value in curves["val", level]]
+        assert list(drawn[f"t = {level:g}"].get_xdata()) == [0, 8, 16]
+        assert list(drawn[f"t = {level:g}"].get_ydata()) == pytest.approx([value / values[0] for value in values])
+    assert not right.lines
+    with_sheets = {**curves, ("psnr_generated", None): [(4, 14.0), (8, 18.0)]}
+    (line,) = figure_of(with_sheets, title="tiny", samples_a_step=2).axes[1].lines
+    assert (list(line.get_xdata()), list(line.get_ydata())) == ([8, 16], [14.0, 18.0])
+
+
+def test_a_curve_that_begins_at_0_is_left_out_of_the_picture():
+    curves = {("val", 0.1): [(0, 0.0), (4, 0.2)], ("val", 0.9): [(0, 0.5), (4, 0.25)], ("loss", None): [(10, 0.0), (20, 1.0)]}
+    (line,) = figure_of(curves, title="tiny", samples_a_step=1).axes[0].lines
+    assert list(line.get_ydata()) == [1.0, 0.5]
+    assert not figure_of({("val", 0.1): [(0, 0.0)]}, title="tiny", samples_a_step=1).axes[0].lines
+
+
+def test_a_full_disk_is_said_of_the_picture_of_curves_as_of_all_else(tmp_path, monkeypatch):
+    train(recipe(steps=2), Net(), examples(2), examples(1), tmp_path)
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(curves_picture, "replace_file", full)
+    with pytest.raises(TrainingError, match=r"curves\.png: cannot be written \(.*No space left on device\); free the disk and"):
+        draw_curves(tmp_path, title="tiny", samples_a_step=2)
 
 
 def test_the_average_is_that_of_every_step_where_weights_change_slowly():

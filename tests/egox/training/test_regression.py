@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from egox.recipe import NoiseLevels, load_recipe
-from egox.training.noise import draw_level
+from egox.training.loop import train
+from egox.training.noise import FIXED_LEVELS, draw_level, validation_levels
 from egox.training.order import generator_of
 from egox.training.tasks import task_of
 
@@ -16,6 +17,18 @@ from .tiny_training import Net, examples, recipe
 
 def test_a_level_of_kind_one_is_pure_noise_whatever_the_shift():
     assert {draw_level(NoiseLevels(kind="one", shift=shift), generator_of(0)) for shift in (0.5, 1.0, 3.0)} == {1.0}
+
+
+def test_a_regression_is_validated_where_it_is_trained_and_a_denoiser_at_fixed_levels(tmp_path):
+    assert validation_levels(NoiseLevels(kind="one")) == (1.0,)
+    assert {validation_levels(NoiseLevels(kind=kind)) for kind in ("uniform", "logit_normal")} == {FIXED_LEVELS}
+    given = recipe(noise=NoiseLevels(kind="one"), steps=2, validate_every=1)
+    result = train(given, Net(dropout=0), examples(3), examples(2, seed=1), tmp_path)
+    assert list(result.validation or {}) == [1.0]
+    lines = [line.split(",") for line in (tmp_path / "curves.csv").read_text().splitlines()]
+    values = {level: [value for _, name, at, value in lines if (name, at) == ("val", level)] for level in ("", "1.0")}
+    assert len(values["1.0"]) == 3
+    assert values[""] == values["1.0"]
 
 
 def test_the_state_of_a_regression_holds_nothing_of_the_truth():

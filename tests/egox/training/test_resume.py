@@ -182,7 +182,7 @@ def test_other_examples_are_refused(undisturbed):
 def test_all_that_decides_the_weights_is_claimed(undisturbed):
     for given, what in (
         ({"empty_prompt": torch.ones(1, 8)}, "empty_prompt"),
-        ({"channel_spread": torch.ones(16)}, "channel_spread"),
+        ({"mirror_signs": torch.ones(2, 16)}, "mirror_signs"),
         ({"mixed_precision": "bf16"}, "precision"),
         ({"preconditioner": torch.nn.Linear(1, 1)}, "preconditioner"),
     ):

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from egox.canvas import Grid
+from egox.cameras import Camera, Pinhole
+from egox.cameras.devices import default_aria_lens
+from egox.canvas import Grid, JointCanvas
 from egox.conditioning import Conditioning, Guidance
+from egox.geometry import TokenGeometry, token_geometry
 from egox.recipe import NoiseLevels
 from egox.training.order import generator_of
-from egox.training.tasks import EgoXTask, InpaintTask, TaskError, known_cells, task_of
+from egox.training.tasks import EgoXTask, InpaintTask, TaskError, known_cells, mirrored, task_of
+from tests.egox.traced import looking
 
 from .tiny_training import TEXT_TOKENS, UNGUIDED, examples, recipe
 
@@ -179,34 +185,92 @@ def test_an_example_meets_the_same_draws_in_any_batch():
         assert torch.equal(together.noise[2:3], alone.noise)
 
 
-def test_validation_is_at_its_level_and_drops_and_weighs_nothing():
+def test_validation_is_at_its_level_and_drops_and_mirrors_nothing():
     clips = examples(2)
     task = task_of(
-        recipe(rules=UNGUIDED, text_dropout=1.0, prior_dropout=1.0, channel_weights="spread"),
+        recipe(rules=UNGUIDED, text_dropout=1.0, prior_dropout=1.0, mirror=1.0),
         Recorder(),
         clips[0],
-        channel_spread=torch.arange(1.0, 17.0),
+        mirror_signs=-torch.ones(2, 16),
     )
     given, batch, draws, losses = called(task, clips, level=0.7)
     assert draws.levels.tolist() == pytest.approx([0.7, 0.7])
     assert given["encoder_hidden_states"].any()
     torch.testing.assert_close(given["hidden_states"][:, CONDITION, ..., 6:], batch.prior)
+    torch.testing.assert_close(batch.ego, torch.stack([clip["ego"] for clip in clips]))
     torch.testing.assert_close(losses, (draws.noise - batch.ego).square().flatten(1).mean(1))
 
 
-def test_channels_weigh_by_the_root_of_their_spread_and_one_on_average():
+def test_in_a_mirror_every_view_and_its_geometry_turn_round_together():
     clips = examples(2)
-    spread = torch.arange(1.0, 17.0) ** 2
-    task = task_of(recipe(rules=UNGUIDED, channel_weights="spread"), Recorder(), clips[0], channel_spread=spread)
-    _, batch, draws, losses = called(task, clips)
-    error = (draws.noise - batch.ego).square().mean(dim=(2, 3, 4))
-    weights = torch.arange(1.0, 17.0) / 8.5
-    torch.testing.assert_close(losses, (error * weights).mean(1))
+    signs = torch.stack([torch.ones(16), -torch.ones(16)])
+    task = task_of(recipe(mirror=1.0), Recorder(), clips[0], mirror_signs=signs)
+    batch, _ = prepared(task, clips)
+    by_frame = torch.tensor([1.0, *[-1.0] * (clips[0]["ego"].shape[1] - 1)]).view(-1, 1, 1)
+    for field in ("exo", "ego", "prior"):
+        torch.testing.assert_close(getattr(batch, field)[0], clips[0][field].flip(-1) * by_frame)
+    torch.testing.assert_close(batch.valid[0], clips[0]["valid"].flip(-1))
+    tokens, geometry = task.tokens, batch.geometry
+    frames = tokens.frames
+    rays = clips[0]["rays"].view(frames, tokens.height, tokens.ego, 3).flip(2)
+    torch.testing.assert_close(geometry.rays[0].view_as(rays), rays)
+    directions = clips[0]["directions"].view(frames, frames, tokens.height, tokens.exo, 3).flip(3)
+    torch.testing.assert_close(geometry.directions[0].view_as(directions), directions)
+    known = clips[0]["rays_valid"].view(frames, tokens.height, tokens.ego).flip(2)
+    assert torch.equal(geometry.rays_valid[0].view_as(known), known)
+    known = clips[0]["directions_valid"].view(frames, frames, tokens.height, tokens.exo).flip(3)
+    assert torch.equal(geometry.directions_valid[0].view_as(known), known)
 
 
-def test_spread_weights_without_a_spread_are_refused():
-    with pytest.raises(TaskError, match="weighs channels by their spread: pass the codec's latents_std"):
-        task_of(recipe(rules=UNGUIDED, channel_weights="spread"), Recorder(), examples(1)[0])
+LEFT_FOR_RIGHT = np.diag([-1.0, 1.0, 1.0, 1.0])
+
+
+def mirrored_camera(camera: Camera) -> Camera:
+    """The camera of the mirrored picture, in the world in a mirror (x changes its sign)."""
+    lens: Any = camera.lens
+    poses = LEFT_FOR_RIGHT @ camera.world_from_camera @ LEFT_FOR_RIGHT
+    return replace(camera, lens=replace(lens, cx=camera.width - 1 - lens.cx), world_from_camera=poses)
+
+
+def test_a_mirrored_geometry_has_the_angles_of_the_world_in_a_mirror():
+    canvas = JointCanvas(pixels=Grid(frames=5, height=64, exo=96, ego=64))
+    turns = [looking((0.1 * t, 0.2, 1.6), (0.4 + 0.3 * t, 2.0, 0.9)) for t in range(5)]
+    # without tangential terms, whose mirror image is no lens of this kind; off the middle, so that some tokens of one side see
+    # nothing
+    aria = replace(default_aria_lens(64), p=(0.0, 0.0), s=(0.0, 0.0, 0.0, 0.0), cx=12.0)
+    ego = Camera(lens=aria, width=64, height=64, world_from_camera=np.stack(turns))
+    stands = np.repeat(looking((0.8, -1.5, 1.9), (0.3, 1.0, 1.0))[None], 5, 0)
+    exo = Camera(lens=Pinhole(fx=60.0, fy=60.0, cx=50.0, cy=31.5), width=96, height=64, world_from_camera=stands)
+    depth_m = np.random.default_rng(0).uniform(1.0, 4.0, (5, 64, 96)).astype(np.float32)
+    depth_m[:, :20, :30] = 0
+    found = token_geometry(canvas, depth_m=depth_m, exo=exo, ego=ego, rules=Guidance())
+    expected = token_geometry(
+        canvas, depth_m=depth_m[..., ::-1].copy(), exo=mirrored_camera(exo), ego=mirrored_camera(ego), rules=Guidance()
+    )
+    example = {field.name: getattr(found, field.name) for field in fields(TokenGeometry)}
+    got = TokenGeometry(**mirrored(example, torch.ones(2, 16), canvas.tokens))
+    for name in ("rays_valid", "directions_valid"):
+        assert torch.equal(getattr(got, name), getattr(expected, name))
+        assert not torch.equal(getattr(got, name), getattr(found, name))
+    cosines = [geometry.rays @ geometry.directions.mT for geometry in (got, expected, found)]
+    torch.testing.assert_close(cosines[0], cosines[1], atol=1e-5, rtol=0)
+    assert (cosines[0] - cosines[2]).abs().max() > 0.1
+
+
+def test_one_view_is_mirrored_as_well_and_some_examples_are_not():
+    clips = examples(8)
+    task = task_of(recipe(task="inpaint", mirror=0.5), Recorder(), clips[0], mirror_signs=torch.ones(2, 16))
+    batch, _ = prepared(task, clips)
+    turned = [torch.equal(made, clip["ego"].flip(-1)) for made, clip in zip(batch.ego, clips, strict=True)]
+    same = [torch.equal(made, clip["ego"]) for made, clip in zip(batch.ego, clips, strict=True)]
+    assert any(turned)
+    assert any(same)
+    assert all(a != b for a, b in zip(turned, same, strict=True))
+
+
+def test_mirroring_latents_that_have_no_mirror_image_is_refused():
+    with pytest.raises(TaskError, match="this codec's latents have no mirror image: set mirror = 0"):
+        task_of(recipe(rules=UNGUIDED, mirror=0.5), Recorder(), examples(1)[0])
 
 
 @pytest.mark.parametrize("missing", ["exo", "prior", "valid"])
