@@ -150,11 +150,14 @@ def _rungs(stage: Stage, pipeline: EgoXPipeline, examples: Sequence[Example]) ->
         _guess(pipeline),
         *_anchors(stage, pipeline, examples),
         _regression(stage),
-        Rung(title="model, 1 step", about=f"{name}, one step from noise", predict=_sampling(pipeline, steps=1)),
-        Rung(
-            title=f"model, {steps} steps",
-            about=f"{name} as it samples: {steps} steps from noise of {warmth:g}",
-            predict=_sampling(pipeline, steps=steps),
+        *(
+            Rung(
+                title=f"model, {count} step{'' if count == 1 else 's'}",
+                about=f"{name}{' as it samples' if count == steps else ''}: {count} step{'' if count == 1 else 's'} from noise of"
+                f" {warmth:g}",
+                predict=_sampling(pipeline, steps=count),
+            )
+            for count in dict.fromkeys((1, steps))
         ),
     ]
 
