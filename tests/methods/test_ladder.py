@@ -32,7 +32,7 @@ from methods.train_verb.ladder_scores import COLUMNS, Ladder, RungScores, Scorer
 from methods.train_verb.stages import Setup, Stage
 from methods.train_verb.verb import UNFINISHED
 from tests.box_folder import write_box_folder
-from tests.methods.test_train_verb import RECIPES
+from tests.methods.train_verb.tiny_training import RECIPES
 from tests.weights_at_hand import ROOT, need_weights
 
 TITLES = (
