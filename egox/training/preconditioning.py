@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..conditioning import condition_channels
 from ..mini import Preconditioner
+from ..mini.preconditioner import VERSION
 from ..recipe import Recipe
 from .batch import canvas_of
 from .order import generator_of
@@ -38,6 +39,7 @@ def preconditioner_key(recipe: Recipe, examples: Sequence[Mapping[str, Tensor]])
     rules = msgspec.to_builtins(recipe.training_conditioning)
     drawn = recipe.training.seed if recipe.training.task == "inpaint" else None
     parts = {
+        "version": VERSION,
         "examples": digest_of(examples),
         "rules": rules,
         "task": recipe.training.task,

@@ -82,7 +82,7 @@ class EgoXTask:
     """Eq. 3: exo clean beside noised ego, mask and prior on channels; the loss sees ego columns alone.
 
     rules: conditioning of the training. training: noise levels and dropouts.
-    mirror_signs: [2, 16] of the codec, for trainings that mirror. empty_prompt: [L, text_dim], what stands in for a dropped
+    mirror_signs: [2, channels] of the codec, for trainings that mirror. empty_prompt: [L, text_dim], what stands in for a dropped
     prompt; None for zeros.
     """
 
@@ -237,7 +237,7 @@ def task_of(
 ) -> Task:
     """The task of a recipe, for the canvas of an example.
 
-    mirror_signs: [2, 16], what a mirror does to latents (`FixedBasisCodec.mirror_signs`), for recipes that mirror. Raises
+    mirror_signs: [2, channels], what a mirror does to latents (`FixedBasisCodec.mirror_signs`), for recipes that mirror. Raises
     TaskError where they are missing, or where the canvas is not whole tokens.
     """
     training = recipe.training
@@ -285,8 +285,8 @@ def known_cells(latents: Grid, generator: Generator) -> Tensor:
 def mirrored(example: Mapping[str, Tensor], signs: Tensor, tokens: Grid | None = None) -> dict[str, Tensor]:
     """An example of the world in a mirror: left is right in every view.
 
-    signs: [2, 16], of channels of the first and of later latent frames. tokens: canvas of the geometry, where there is one. Rays
-    and directions only change places: all that is asked of them is their angles, which a mirror leaves as they are. Prompts and
+    signs: [2, channels], of the first and of later latent frames. tokens: canvas of the geometry, where there is one. Rays and
+    directions only change places: all that is asked of them is their angles, which a mirror leaves as they are. Prompts and
     embeddings of a picture stay as they were: captions must not name sides.
     """
     made = dict(example)
@@ -347,7 +347,7 @@ def _mask_channels(transformer: nn.Module, latent_channels: int) -> int:
 
 
 def _velocity(transformer: nn.Module, batch: Batch, draws: Draws, channels: Tensor) -> Tensor:
-    """What the transformer makes of [batch, 36, frames, height, width], with one timestep for the whole canvas."""
+    """What the transformer makes of [batch, in_channels, frames, height, width], with one timestep for the whole canvas."""
     return transformer(
         hidden_states=channels,
         timestep=GRAINS * draws.levels,

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from egox.checkpoints import load_component
 from egox.mini import CodecError, FixedBasisCodec, fit_codec
-from egox.mini.codec import _LAPPING, _across_borders
+from egox.mini.codec import _LAPPING, CHANNELS, _across_borders
 from egox.pretrained import WeightsError
 
 
@@ -50,7 +50,7 @@ def codec() -> FixedBasisCodec:
 def test_shapes_are_those_of_a_causal_codec(codec: FixedBasisCodec, frames: int, latent_frames: int) -> None:
     x = torch.cat([pixels(video) for video in videos(2, frames=frames, seed=1)])
     z = codec.encode(x).latent_dist.mode()
-    assert z.shape == (2, 16, latent_frames, 4, 6)
+    assert z.shape == (2, CHANNELS, latent_frames, 4, 6)
     assert codec.decode(z, return_dict=False)[0].shape == x.shape
     torch.testing.assert_close(codec(x).sample, codec.decode(z).sample)
 
@@ -60,20 +60,20 @@ def test_latents_of_the_fitted_data_and_its_mirror_images_have_mean_0_and_mean_s
     later = (
         torch.cat([codec.encode(pixels(video.copy())).latent_dist.mode() for video in both])[:, :, 1:].transpose(0, 1).flatten(1)
     )
-    torch.testing.assert_close(later.mean(1), torch.zeros(16), atol=1e-3, rtol=0)
+    torch.testing.assert_close(later.mean(1), torch.zeros(CHANNELS), atol=1e-3, rtol=0)
     assert later.square().mean().item() == pytest.approx(1, abs=1e-2)
     assert (later.std(1).diff() < 0).all()
     singles = [codec.encode(pixels(video[i : i + 1].copy())).latent_dist.mode() for video in both for i in range(9)]
     assert torch.cat(singles).square().mean().item() == pytest.approx(1, abs=1e-2)
-    assert codec.config.latents_mean == (0.0,) * 16
-    assert codec.config.latents_std == (1.0,) * 16
+    assert codec.config.latents_mean == (0.0,) * CHANNELS
+    assert codec.config.latents_std == (1.0,) * CHANNELS
 
 
 def test_noise_on_latents_is_white_noise_on_the_picture(codec: FixedBasisCodec) -> None:
     """Rows are orthonormal and lapping is too: no channel is louder than another."""
-    still = codec.decode(torch.zeros(1, 16, 2, 3, 3)).sample
-    for channel in (0, 5, 15):
-        z = torch.zeros(1, 16, 2, 3, 3)
+    still = codec.decode(torch.zeros(1, CHANNELS, 2, 3, 3)).sample
+    for channel in (0, 5, 47):
+        z = torch.zeros(1, CHANNELS, 2, 3, 3)
         z[:, channel, :, 1, 1] = 0.01
         moved = (codec.decode(z).sample - still)[0]
         for part, kind in ((codec.first, moved[:, :1]), (codec.group, moved[:, 1:])):
@@ -82,7 +82,7 @@ def test_noise_on_latents_is_white_noise_on_the_picture(codec: FixedBasisCodec) 
 
 def test_a_component_fades_out_over_its_neighbours(codec: FixedBasisCodec) -> None:
     """A square of brightness would show an edge of full height where its patch ends."""
-    z = torch.zeros(1, 16, 1, 3, 3)
+    z = torch.zeros(1, CHANNELS, 1, 3, 3)
     still = codec.decode(z).sample
     z[:, 0, :, 1, 1] = 0.1
     moved = (codec.decode(z).sample - still)[0, :, 0].abs().mean(0)[12]  # along the middle row
@@ -97,10 +97,10 @@ def test_components_are_the_strongest_of_a_dense_decomposition_of_lapped_patches
     centred = np.concatenate([patches, mirrored])
     centred = centred - centred.mean(0)
     _, singular, rows = np.linalg.svd(centred, full_matrices=False)
-    variances = singular[:16] ** 2 / len(centred)
+    variances = singular[:CHANNELS] ** 2 / len(centred)
     assert codec.first.scale.item() == pytest.approx(variances.mean() ** 0.5, rel=1e-3)
     # Single components may turn within nearly equal variances; what they span may not.
-    ours, theirs = codec.first.rows.numpy(), rows[:16]
+    ours, theirs = codec.first.rows.numpy(), rows[:CHANNELS]
     np.testing.assert_allclose(ours.T @ ours, theirs.T @ theirs, atol=2e-3)
 
 
@@ -131,7 +131,7 @@ def test_a_round_trip_keeps_what_the_fit_says(codec: FixedBasisCodec) -> None:
 
 
 def test_decoded_latents_encode_to_themselves(codec: FixedBasisCodec) -> None:
-    z = 0.1 * torch.randn(1, 16, 3, 4, 6, generator=torch.Generator().manual_seed(0))
+    z = 0.1 * torch.randn(1, CHANNELS, 3, 4, 6, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(codec.encode(codec.decode(z).sample).latent_dist.mode(), z, atol=1e-4, rtol=1e-4)
 
 
@@ -151,7 +151,7 @@ def test_the_posterior_has_no_spread(codec: FixedBasisCodec) -> None:
 
 
 def test_decoding_clamps_as_wans_codec_does(codec: FixedBasisCodec) -> None:
-    out = codec.decode(torch.full((1, 16, 2, 1, 1), 50.0)).sample
+    out = codec.decode(torch.full((1, CHANNELS, 2, 1, 1), 50.0)).sample
     assert out.abs().max() == 1
 
 
@@ -220,7 +220,7 @@ def test_what_does_not_fit_is_refused(codec: FixedBasisCodec) -> None:
     for shape in ((1, 3, 4, 32, 32), (1, 3, 5, 30, 32), (1, 1, 5, 32, 32), (3, 5, 32, 32)):
         with pytest.raises(CodecError, match=r"expected \[batch, 3, 4 n \+ 1, height, width\]"):
             codec.encode(torch.zeros(shape))
-    with pytest.raises(CodecError, match=r"expected \[batch, 16, frames, height, width\]"):
+    with pytest.raises(CodecError, match=r"expected \[batch, 48, frames, height, width\]"):
         codec.decode(torch.zeros(1, 8, 2, 4, 4))
     for bad in (np.zeros((5, 16, 16, 3), np.float32), np.zeros((5, 15, 16, 3), np.uint8), np.zeros((16, 16, 3), np.uint8)):
         with pytest.raises(CodecError, match="expected uint8"):
@@ -229,7 +229,7 @@ def test_what_does_not_fit_is_refused(codec: FixedBasisCodec) -> None:
         fit_codec(videos(2, frames=4))
     with pytest.raises(CodecError, match="at least one video of 1 frames"):
         fit_codec(nothing())
-    with pytest.raises(CodecError, match="16 channels"):
+    with pytest.raises(CodecError, match="48 channels"):
         FixedBasisCodec(z_dim=8)
 
 

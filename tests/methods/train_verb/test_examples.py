@@ -62,14 +62,14 @@ def test_kinds_of_examples_have_the_shapes_that_their_names_say(trained: Path):
         for kind, store in kinds.items()
     }
     assert shapes == {
-        "view-frames": {"ego": (16, 1, 16, 16)},
-        "view-clips": {"ego": (16, 5, 16, 16)},
+        "view-frames": {"ego": (48, 1, 16, 16)},
+        "view-clips": {"ego": (48, 5, 16, 16)},
         "frames": {
-            "exo": (16, 1, 16, 28), "ego": (16, 1, 16, 16), "prior": (16, 1, 16, 16), "valid": (4, 1, 16, 16),
+            "exo": (48, 1, 16, 28), "ego": (48, 1, 16, 16), "prior": (48, 1, 16, 16), "valid": (4, 1, 16, 16),
             "rays": (1, 64, 3), "rays_valid": (1, 64), "directions": (1, 112, 3), "directions_valid": (1, 112),
         },
         "clips": {
-            "exo": (16, 5, 16, 28), "ego": (16, 5, 16, 16), "prior": (16, 5, 16, 16), "valid": (4, 5, 16, 16),
+            "exo": (48, 5, 16, 28), "ego": (48, 5, 16, 16), "prior": (48, 5, 16, 16), "valid": (4, 5, 16, 16),
             "rays": (5, 64, 3), "rays_valid": (5, 64), "directions": (5, 560, 3), "directions_valid": (5, 560),
         },
     }  # fmt: skip
@@ -137,7 +137,7 @@ def test_only_examples_are_made_where_nothing_else_is_asked_for(begun: tuple[Pat
     assert sorted(path.name for path in (out / "pairs").iterdir()) == ["preconditioner"]
     example = ExampleStore(folder)[0]
     assert {name: tuple(example[name].shape) for name in ("exo", "directions")} == {
-        "exo": (16, 1, 16, 28), "directions": (1, 112, 3),
+        "exo": (48, 1, 16, 28), "directions": (1, 112, 3),
     }  # fmt: skip
 
 
