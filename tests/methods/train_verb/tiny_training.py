@@ -37,8 +37,8 @@ RECIPES = {
 }
 
 
-def train(*words: object, data: Path, out: Path, split: str = "all", code: int = 0) -> Result:
-    places = ("--data", data, "--split", split, "--val-split", "all", "--protocol", "mini", "--out", out, "--device", "cpu")
+def train(*words: object, data: Path | str, out: Path, split: str = "all", val_split: str = "all", code: int = 0) -> Result:
+    places = ("--data", data, "--split", split, "--val-split", val_split, "--protocol", "mini", "--out", out, "--device", "cpu")
     done = CliRunner().invoke(build(), ["train", *map(str, (*words, *places))])
     if isinstance(done.exception, UserError):
         raise done.exception
