@@ -179,7 +179,8 @@ def _loaded(found: Any, folder: Path, options: dict[str, Any]) -> Any:
             str(folder), local_files_only=True, **options, **({"output_loading_info": True} if ours else {})
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise WeightsError(f"{folder} does not hold a {found.__name__}: {first_sentence(error)}") from error
+        hint = "; if it is of another version of this code, train it again, or take the weights of this version" if ours else ""
+        raise WeightsError(f"{folder} does not hold a {found.__name__}: {first_sentence(error)}{hint}") from error
     if ours:  # what a file lacks would stay as it is before any fit, with a warning alone
         loaded, about = loaded
         odd = sorted({*about["missing_keys"], *about["unexpected_keys"]})

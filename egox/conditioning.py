@@ -1,6 +1,6 @@
 """What the transformer is given beside the noisy ego latents (paper Sec. 3.2, Eq. 3), and the rules that parities differ in.
 
-Eq. 3, on channels: [ state 16 | mask 4 | condition 16 ], inside each group exo and ego side by side on width.
+Eq. 3, on channels: [ state 16 | mask 4 | condition 16 ] of Wan's codec, inside each group exo and ego side by side on width.
 
     state:      exo clean latents x_0       ego noisy latents z_t
     mask:       exo 1 (conditioning)        ego 0 (to synthesise)
@@ -99,9 +99,9 @@ def mask_channels(grid: Grid, rules: Conditioning, *, valid: Tensor) -> Tensor:
 
 
 def condition_channels(grid: Grid, rules: Conditioning, *, exo: Tensor, prior: Tensor, valid: Tensor) -> Tensor:
-    """Mask and condition latents, [batch, temporal + 16, frames, height, width].
+    """Mask and condition latents, [batch, temporal + channels, frames, height, width].
 
-    grid: of latents. exo: [batch, 16, frames, height, exo], as it enters the state too; prior: [..., ego]; valid: see
+    grid: of latents. exo: [batch, channels, frames, height, exo], as it enters the state too; prior: [..., ego]; valid: see
     `mask_channels`.
     Without a prior ("zero") nothing counts as known either.
     """

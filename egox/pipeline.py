@@ -61,7 +61,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class EgoXOutput:
-    """frames: [t, h, w, 3] uint8, the ego video, black outside of the lens circle. latents: [1, 16, f, h, w] float32 on the CPU.
+    """frames: [t, h, w, 3] uint8, the ego video, black outside of the lens circle. latents: [1, channels, f, h, w] float32, on
+    the CPU.
 
     step_cache: whether the transformer skipped work by a step cache; such videos have no place in a benchmark.
     """
@@ -271,7 +272,7 @@ class EgoXPipeline(WanImageToVideoPipeline):
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
         allow_step_cache: bool = False,
     ) -> Tensor:
-        """Ego latents [1, 16, f, h, w], float32 and normalised, of an encoded clip: what `__call__` does between codec and codec.
+        """Ego latents [1, channels, f, h, w], float32 and normalised, of an encoded clip: `__call__` between codec and codec.
 
         geometry: of one clip; of no effect where the recipe does not guide attention. image_embeds: [n, width], or context_frame,
         the first exo frame [H, W, 3] to make them of, where the transformer takes a picture. Everything else as in `__call__`.

@@ -39,7 +39,7 @@ class ClipInWork:
         self._condition: Tensor | None = None
 
     def start(self, level: Tensor) -> tuple[Tensor, Tensor]:
-        """The first latents [1, 16, f, h, w], and mask and condition beside them [1, 20, f, h, w]."""
+        """The first latents [1, channels, f, h, w], and mask and condition beside them [1, 4 + channels, f, h, w]."""
         exo = self._exo(level)
         self._condition = condition_channels(self.grid, self.rules, exo=exo, prior=self.encoded.prior, valid=self.encoded.valid)
         return self.grid.join(exo, self.noise), self._condition

@@ -2,7 +2,8 @@
 
 The first frame alone, then four frames at once, each as the 48 strongest components of a patch: 17 frames of [h, w] become
 5 maps of [h/8, w/8] with 48 channels, the grid of Wan's causal codec. Nothing is trained, a fit reads every video once, and
-encoding is one matrix product. At this size that beats a small AutoencoderKLWan after minutes of training by 4 to 5 dB.
+encoding is one matrix product. With 16 components that beats a small AutoencoderKLWan of 16 channels after minutes of training by
+4 to 5 dB; 48 keep 2.6 dB more of a clip.
 
 Patches are lapped: before they are cut, an orthonormal transform of the 8 pixels across every border between two of them makes
 what the two share smooth, and its transpose after decoding spreads every component over both (Tran, Liang and Tu, Lapped
@@ -11,9 +12,9 @@ It keeps 0.3 dB more, and what a model gets wrong is a soft stain, not a square 
 
 All components of a frame are divided by one number, which brings their mean square to 1: noise on the latents is white noise on
 the picture, and an error in one channel looks as large as in another. Brought to standard deviation 1 each, as latents usually
-are, noise hits the brightness of patches fifteen times as hard as their detail, and a model of little training draws squares.
-First and later latent frames have a number of their own. The config says `latents_mean` 0 and `latents_std` 1: whoever normalises
-with these, as Wan's pipelines do, changes nothing.
+are, noise hits the brightness of patches fifteen times as hard as the weakest of 16 components, and a model of little training
+draws squares. First and later latent frames have a number of their own. The config says `latents_mean` 0 and `latents_std` 1:
+whoever normalises with these, as Wan's pipelines do, changes nothing.
 
 Components are fitted on every patch and on its mirror image, so each is even or odd: the latents of a mirrored video are the
 mirrored latents times `mirror_signs`, and training can mirror what was encoded once.

@@ -12,8 +12,8 @@ from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepSchedu
 from transformers import ByT5Tokenizer, UMT5EncoderModel
 
 from ..recipe import Model
-from .codec import FixedBasisCodec
-from .preconditioner import CONDITION, MASK, STATE
+from .codec import CHANNELS, FixedBasisCodec
+from .preconditioner import MASK
 from .text import byte_tokenizer, random_text_encoder
 
 GATES = (2, 5)
@@ -21,7 +21,7 @@ GATES = (2, 5)
 
 
 def new_transformer(model: Model, *, seed: int = 0) -> WanTransformer3DModel:
-    """An untrained WanTransformer3DModel with the channels and the patch of the production model, and the sizes of a recipe.
+    """An untrained WanTransformer3DModel: the production model's layout and patch, the codec's channels, the sizes of a recipe.
 
     The output layer and the gate rows of all blocks are zero: the network begins as F = 0, and what its blocks add grows from
     nothing ("adaLN-Zero" of Peebles and Xie, Scalable Diffusion Models with Transformers; the stock class starts at random).
@@ -29,7 +29,7 @@ def new_transformer(model: Model, *, seed: int = 0) -> WanTransformer3DModel:
     """
     if model.transformer is None:
         raise ValueError("model.transformer is missing in the recipe: a transformer that is trained from nothing needs its sizes")
-    fixed = {"patch_size": (1, 2, 2), "in_channels": STATE + MASK + CONDITION, "out_channels": STATE, "cross_attn_norm": True}
+    fixed = {"patch_size": (1, 2, 2), "in_channels": 2 * CHANNELS + MASK, "out_channels": CHANNELS, "cross_attn_norm": True}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         transformer = WanTransformer3DModel(**{**fixed, **model.transformer})

@@ -7,7 +7,7 @@ together; for production weights there is none of it.
 With levels t in 0..1, z_t = (1 - t) x + t noise and the velocity noise - x:
 
     guess      g = known * (there + carry * (condition - told)) + (1 - known) * (open + fill * (condition - washed))
-    residual   x - g ~ N(0, W diag(s^2) W^T)
+    residual   x - g, taken to be N(0, W diag(s^2) W^T)
     velocity   v = W [ ((t - (1 - t) s^2) W^T z_t - t W^T g + s sqrt(D) W^T F) / D ],   D = (1 - t)^2 s^2 + t^2
 
 which is bounded for every t, since s^2 is. `known` is the mean of the mask channels. Per kind of frame (first, or later), channel
@@ -17,13 +17,15 @@ not. A sample whose condition is zero throughout has none: its guess is `place`,
 `carry`, per kind and channel, brings the spread of what is known to that of the truth: it keeps the detail of the condition.
 The gain with the least squared error does not: geometry is a few pixels off, so detail correlates weakly pixel by pixel, and
 the best gain on it is .03 to .4. A network of little training stays near its guess, and its pictures looked like that one: stains
-of colour. With the detail kept (validation frames of `sim`, the guess itself against least squares): PSNR 17.0 against 17.6 dB,
-ST-LPIPS .30 against .44, Eff-I .46 against .31. `fill` is the gain of least squares: what is filled has no detail to keep.
+of colour. With the detail kept (validation frames of `sim`, 16 channels, the guess itself against least squares): PSNR 17.0
+against 17.6 dB, ST-LPIPS .30 against .44, Eff-I .46 against .31. `fill` is the gain of least squares: what is filled has no
+detail to keep.
 
 W turns over the cells of a map first: one orthonormal basis for all channels and frames, principal components of the targets. In
-it each channel and component has its own covariance over the latent frames. W turns over the frames next, for each component into
-the eigenvectors of what the covariances of all channels have in common, and only variances belong to channels. A basis for each
-channel and kind of frame fits few examples too well, and eigenvectors for each channel need five times the file for .4 % of loss.
+it each channel and component has its own covariance over the latent frames. W turns over the later frames next, for each
+component into the eigenvectors of what the covariances of all channels have in common, and only variances belong to channels:
+what they do not share is left out. A basis for each channel and kind of frame fits few examples too well, and eigenvectors for
+each channel need twice the file for .4 % of loss.
 """
 
 from __future__ import annotations
@@ -40,10 +42,10 @@ from torch import Tensor, nn
 from ..canvas import Grid
 from .codec import CHANNELS
 
-STATE, MASK, CONDITION = CHANNELS, 4, CHANNELS
-"""Channels of the transformer's input, in this order: noisy latents, mask, condition latents (Wan's image-to-video layout)."""
+MASK = 4
+"""Mask channels of the transformer's input, between noisy latents and condition (Wan's image-to-video layout)."""
 
-VERSION = "2"
+VERSION = "3"
 """Of how a preconditioner is fitted and kept: part of the key of one that lies on disk, to be raised with any change."""
 
 LEVELS = 1000
@@ -87,15 +89,15 @@ class Preconditioner(ModelMixin, ConfigMixin):
     variance: Tensor  # [48, frames, components], of what `mixing` turns into
 
     @register_to_config
-    def __init__(self, height: int, width: int, frames: int) -> None:
+    def __init__(self, height: int, width: int, frames: int, channels: int = CHANNELS) -> None:
         super().__init__()
         kinds, cells = min(frames, 2), height * width
-        self.register_buffer("place", torch.zeros(kinds, STATE, height, width))
-        self.register_buffer("means", torch.zeros(4, kinds, STATE, height, width))
-        self.register_buffer("gains", torch.zeros(kinds, STATE, 2))
+        self.register_buffer("place", torch.zeros(kinds, channels, height, width))
+        self.register_buffer("means", torch.zeros(4, kinds, channels, height, width))
+        self.register_buffer("gains", torch.zeros(kinds, channels, 2))
         self.register_buffer("basis", torch.eye(cells))
         self.register_buffer("mixing", torch.eye(frames).repeat(cells, 1, 1))
-        self.register_buffer("variance", torch.ones(STATE, frames, cells))
+        self.register_buffer("variance", torch.ones(channels, frames, cells))
         self._hook: _Hook | None = None
 
     @classmethod
@@ -115,16 +117,16 @@ class Preconditioner(ModelMixin, ConfigMixin):
         if moments is None:
             raise PreconditionerError("there is no example to fit the preconditioner on")
         frames, height, width = moments.size
-        fitted = cls(height=height, width=width, frames=frames)
+        fitted = cls(height=height, width=width, frames=frames, channels=moments.channels)
         for kind in range(len(fitted.place)):
             fitted.place[kind], fitted.means[:, kind], fitted.gains[kind] = moments.guess(kind)
         fitted.basis.copy_(moments.basis())
-        covariance = torch.zeros(STATE, height * width, frames, frames, dtype=torch.float64)
+        covariance = torch.zeros(moments.channels, height * width, frames, frames, dtype=torch.float64)
         for target, condition, known in _checked(batches):
             turned = ((target - fitted.guess(condition, known)).flatten(3) @ fitted.basis).double()
             covariance += torch.einsum("ncfk,ncgk->ckfg", turned, turned)
         covariance = _steadied(covariance / max(moments.count - 1, 1), moments.count)
-        mixing = torch.linalg.eigh((covariance / _scales(covariance)).mean(0)).eigenvectors
+        mixing = torch.linalg.eigh(_shared(covariance)).eigenvectors
         fitted.mixing.copy_(mixing)
         fitted.variance.copy_(torch.einsum("kfg,ckfh,khg->cgk", mixing, covariance, mixing).clamp_min(LEAST_VARIANCE))
         return fitted
@@ -236,7 +238,8 @@ class _Hook:
         solve = self.preconditioner
         if solve.place.device != inputs.device:
             solve.to(inputs.device)  # pyright: ignore[reportArgumentType]
-        state, mask, condition = inputs[..., self.exo :].split([STATE, MASK, CONDITION], dim=1)
+        channels = solve.place.shape[1]
+        state, mask, condition = inputs[..., self.exo :].split([channels, MASK, channels], dim=1)
         ego = solve.velocity(output[..., self.exo :], state, timestep.float() / LEVELS, condition, mask.float().mean(1))
         return torch.cat([torch.zeros_like(output[..., : self.exo]), ego.to(output.dtype)], dim=-1)
 
@@ -249,19 +252,22 @@ class _Moments:
     """
 
     def __init__(self, target: Tensor) -> None:
-        self.count, self.size = 0, (target.shape[2], target.shape[3], target.shape[4])
+        self.count, self.channels = 0, target.shape[1]
+        self.size = (target.shape[2], target.shape[3], target.shape[4])
         self._kinds = [slice(0, 1), slice(1, None)][: self.size[0]]
         kinds, cells = len(self._kinds), self.size[1] * self.size[2]
-        self._targets = torch.zeros(kinds, STATE, *self.size[1:], dtype=torch.float64)
-        self._sums = torch.zeros(kinds, 2, 6, STATE, *self.size[1:], dtype=torch.float64)
-        self._outer = torch.zeros(kinds, STATE, cells, cells, dtype=torch.float64)
+        self._targets = torch.zeros(kinds, self.channels, *self.size[1:], dtype=torch.float64)
+        self._sums = torch.zeros(kinds, 2, 6, self.channels, *self.size[1:], dtype=torch.float64)
+        self._outer = torch.zeros(kinds, self.channels, cells, cells, dtype=torch.float64)
 
     def add(self, target: Tensor, condition: Tensor, known: Tensor) -> None:
         """target, condition [n, 48, f, h, w], known [n, f, h, w]."""
         if tuple(target.shape[2:]) != self.size:
             raise PreconditionerError(f"an example has {tuple(target.shape[2:])} latent cells, those before it {self.size}")
         present = _present(condition)[:, None, None, None, None].double()
-        weights = torch.stack([present * known[:, None], present * (1 - known[:, None])]).expand(-1, -1, STATE, -1, -1, -1)
+        weights = torch.stack([present * known[:, None], present * (1 - known[:, None])]).expand(
+            -1, -1, self.channels, -1, -1, -1
+        )
         x, c = target.double(), condition.double()
         values = torch.stack([torch.ones_like(x), x, c, x * x, c * c, x * c])
         for kind, frames in enumerate(self._kinds):
@@ -272,7 +278,7 @@ class _Moments:
         self.count += len(target)
 
     def guess(self, kind: int) -> tuple[Tensor, Tensor, Tensor]:
-        """place [48, h, w], means [4, 16, h, w] and gains [48, 2]; gains are 0 where the condition does not vary."""
+        """place [48, h, w], means [4, 48, h, w] and gains [48, 2]; gains are 0 where the condition does not vary."""
         place = self._place(kind)
         means, moments = [], []
         for sums in self._sums[kind]:
@@ -317,6 +323,17 @@ def _steadied(covariance: Tensor, count: int) -> Tensor:
     return (1 - SHRINK) * mixed + SHRINK * torch.diag_embed(mixed.diagonal(dim1=2, dim2=3))
 
 
+def _shared(covariance: Tensor) -> Tensor:
+    """[components, f, f]: what the covariances over frames of all channels have in common, the first frame apart.
+
+    Its channels are components of another kind than those of later frames, so that channels have nothing in common there; and
+    single frames, which are first ones, need its variance exactly.
+    """
+    shared = (covariance / _scales(covariance)).mean(0)
+    shared[:, 0, 1:] = shared[:, 1:, 0] = 0
+    return shared
+
+
 def _scales(covariance: Tensor) -> Tensor:
     """[48, 1, f, f], products of the standard deviations of two frames over all components: what makes channels comparable."""
     scale = covariance.diagonal(dim1=2, dim2=3).mean(1).clamp_min(LEAST_VARIANCE).sqrt()  # [48, f]
@@ -326,12 +343,12 @@ def _scales(covariance: Tensor) -> Tensor:
 def _checked(batches: Iterable[Examples]) -> Iterator[Examples]:
     """Target, condition and the share that is known [n, f, h, w] of every batch, float32."""
     for target, condition, mask in batches:
-        expected = (len(target), STATE, *target.shape[2:])
+        expected = (len(target), target.shape[1], *target.shape[2:])
         shapes = (tuple(target.shape), tuple(condition.shape), tuple(mask.shape))
         if target.ndim != 5 or shapes != (expected, expected, (len(target), MASK, *expected[2:])):
             raise PreconditionerError(
                 f"target, condition and mask are {shapes[0]}, {shapes[1]} and {shapes[2]}, "
-                f"expected [n, {STATE}, f, h, w] twice and [n, {MASK}, f, h, w]"
+                f"expected [n, channels, f, h, w] twice and [n, {MASK}, f, h, w]"
             )
         values = (target.float(), condition.float(), mask.float().mean(1))
         if not all(math.isfinite(tensor.sum()) for tensor in values):

@@ -67,7 +67,7 @@ class WithMirrorImages(Sequence[Example]):
 
 
 def mean_picture(examples: Sequence[Example]) -> Tensor:
-    """Mean ego latents [16, f, h, w] float32, summed in float64. Raises AnchorError without examples."""
+    """Mean ego latents [channels, f, h, w] float32, summed in float64. Raises AnchorError without examples."""
     _check_any(examples)
     total = torch.zeros_like(examples[0]["ego"], dtype=torch.float64)
     for number in range(len(examples)):
@@ -110,10 +110,10 @@ class Ridge:
     feature_mean: Tensor  # [p]
     rows: Tensor | None  # [n, p] centred features of the examples, of the dual form; None in the primal one
     weights: Tensor  # [n, q] on the examples' rows, or [p, q] on features
-    target_mean: Tensor  # [16, f, h, w]
+    target_mean: Tensor  # [channels, f, h, w]
 
     def predict(self, example: Example) -> Tensor:
-        """Ego latents [16, f, h, w] float32."""
+        """Ego latents [channels, f, h, w] float32."""
         told = features(example) - self.feature_mean
         told = told if self.rows is None else self.rows @ told
         return self.target_mean + (told @ self.weights).reshape(self.target_mean.shape)

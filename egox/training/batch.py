@@ -2,7 +2,7 @@
 
 An example is a dict of tensors of one clip, or of one frame of it (f = 1), latents normalised and float32:
 
-    exo [16, f, h, We]   ego [16, f, h, w]   prior [16, f, h, w]   valid [4, f, h, w]   shares of known pixels
+    exo [c, f, h, We]   ego [c, f, h, w]   prior [c, f, h, w]   valid [4, f, h, w]   shares of known pixels
     rays, rays_valid, directions, directions_valid: the fields of `TokenGeometry`
     prompt_embeds [L, text_dim], trimmed to their true length   image_embeds [n, d], where the transformer takes them
 

@@ -48,7 +48,7 @@ REGRESSIONS = {"single": "mini/regression-frames", "all": "mini/regression"}
 
 Example = Mapping[str, Tensor]
 Predict = Callable[[int, Example], Tensor]
-"""From an example and its number among those that are shown to ego latents [16, f, h, w]."""
+"""From an example and its number among those that are shown to ego latents [channels, f, h, w]."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -19,6 +19,7 @@ import torch
 
 from egox.conditioning import Conditioning
 from egox.mini import new_transformer
+from egox.mini.codec import CHANNELS
 from egox.recipe import Recipe, load_recipe
 from egox.training.loop import train
 from tests.egox.training.tiny_training import examples
@@ -62,9 +63,9 @@ def main() -> None:
     width = int(recipe.model.transformer["text_dim"])
     weights = sum(value.numel() for value in new_transformer(recipe.model).parameters())
     where = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} thread(s)"
-    print(f"{recipe.name}, trained whole: {weights:,} parameters, latents f x 16 x (28 | 16), {where}")
+    print(f"{recipe.name}, trained whole: {weights:,} parameters, latents {CHANNELS} x f x 16 x (28 | 16), {where}")
     for case in CASES:
-        clips = examples(2 * case.batch, frames=case.frames, height=16, exo=28, ego=16)
+        clips = examples(2 * case.batch, channels=CHANNELS, frames=case.frames, height=16, exo=28, ego=16)
         for clip in clips:
             clip["prompt_embeds"] = torch.randn(40, width)
         times: list[tuple[float, float]] = []

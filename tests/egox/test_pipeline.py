@@ -470,11 +470,10 @@ def test_a_mini_pipeline_goes_through_a_folder_whole(parts, tmp_path):
     videos = [tiny.clip(seed=seed).exo for seed in range(2)]
     codec = fit_codec(videos)
     random = torch.Generator().manual_seed(0)
-    target = torch.randn(6, 16, 3, 4, 4, generator=random)
+    target = torch.randn(6, 48, 3, 4, 4, generator=random)
     own = Preconditioner.fit([(target, target + 0.1, torch.ones(6, 4, 3, 4, 4))])
-    pipeline = built(
-        parts, vae=codec, transformer=tiny.transformer(image=False), image_encoder=None, image_processor=None, preconditioner=own
-    )
+    transformer = tiny.transformer(image=False, in_channels=100, out_channels=48)
+    pipeline = built(parts, vae=codec, transformer=transformer, image_encoder=None, image_processor=None, preconditioner=own)
     pipeline.save_pretrained(tmp_path)
     fitted = msgspec.structs.replace(PLAIN, model=msgspec.structs.replace(PLAIN.model, preconditioner="fitted"))
     again = loaded(tmp_path, recipe=fitted)

@@ -26,7 +26,7 @@ def write_checkpoint(folder: Path, *, seed: int = 0, names: tuple[str, ...] = AD
         for parameter in (parts.transformer.proj_out.weight, *(block.scale_shift_table for block in parts.transformer.blocks)):
             parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
     parts.save(folder)
-    random = torch.randn(4, 16, 5, 16, 16, generator=generator)
+    random = torch.randn(4, parts.vae.config.z_dim, 5, 16, 16, generator=generator)
     fitted = Preconditioner.fit([(random, random + 0.5, torch.ones(4, 4, 5, 16, 16))])
     for name in names:
         recipe = load_recipe(f"mini/{name}")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from egox.canvas import Grid
 from egox.mini import Preconditioner, PreconditionerError, new_transformer
-from egox.mini.preconditioner import STATE
+from egox.mini.codec import CHANNELS
 from egox.recipe import Model
 
 GRID = Grid(frames=3, height=4, exo=6, ego=4)
@@ -23,10 +23,10 @@ SIZES = {"num_attention_heads": 2, "attention_head_dim": 12, "num_layers": 2, "f
 def examples(count: int, frames: int = 3, *, seed: int = 0, size: tuple[int, int] = (4, 4)) -> tuple[Tensor, Tensor, Tensor]:
     """Smooth targets, and conditions that know something of them where they are valid."""
     g = torch.Generator().manual_seed(seed)
-    shape = (count, STATE, frames, *size)
-    coarse = torch.randn(count, STATE, frames, 2, 2, generator=g)
+    shape = (count, CHANNELS, frames, *size)
+    coarse = torch.randn(count, CHANNELS, frames, 2, 2, generator=g)
     target = torch.nn.functional.interpolate(coarse, (frames, *size), mode="trilinear") + 0.3 * torch.randn(shape, generator=g)
-    target += torch.linspace(-2, 2, STATE).view(1, STATE, 1, 1, 1)
+    target += torch.linspace(-2, 2, CHANNELS).view(1, CHANNELS, 1, 1, 1)
     mask = torch.rand(count, 1, frames, *size, generator=g).round().expand(-1, 4, -1, -1, -1)
     condition = mask[:, :1] * (target + 0.3 * torch.randn(shape, generator=g))
     condition = condition + (1 - mask[:, :1]) * torch.randn(shape, generator=g)
@@ -69,15 +69,17 @@ def inputs_of(condition: Tensor, mask: Tensor, *, seed: int = 5) -> tuple[Tensor
 
 def test_the_guess_keeps_the_spread_of_what_is_known_and_fills_by_least_squares() -> None:
     g = torch.Generator().manual_seed(0)
-    place = torch.randn(STATE, 2, 4, 4, generator=g)
-    away, noise = torch.randn(2, 3000, STATE, 2, 4, 4, generator=g)
+    place = torch.randn(CHANNELS, 2, 4, 4, generator=g)
+    away, noise = torch.randn(2, 3000, CHANNELS, 2, 4, 4, generator=g)
     mask = torch.rand(3000, 1, 2, 4, 4, generator=g).round().expand(-1, 4, -1, -1, -1)
     known = mask[:, :1]
     target = place + known * (0.6 * away + 0.8 * noise) + (1 - known) * (0.3 * away + noise)
     made = Preconditioner.fit([(target, place + 2 * away, mask)])
     torch.testing.assert_close(made.place[1], place[:, 1], atol=0.1, rtol=0)
-    torch.testing.assert_close(made.gains[..., 0], torch.full((2, STATE), 0.5), atol=0.02, rtol=0)  # not 0.3, the least squares
-    torch.testing.assert_close(made.gains[..., 1], torch.full((2, STATE), 0.15), atol=0.02, rtol=0)
+    torch.testing.assert_close(
+        made.gains[..., 0], torch.full((2, CHANNELS), 0.5), atol=0.02, rtol=0
+    )  # not 0.3, the least squares
+    torch.testing.assert_close(made.gains[..., 1], torch.full((2, CHANNELS), 0.15), atol=0.02, rtol=0)
     guess = made.guess(place + 2 * away, known[:, 0])
     seen, spread = known.expand_as(guess) > 0, (guess - place)[known.expand_as(guess) > 0].std()
     assert spread.item() == pytest.approx((target - place)[seen].std().item(), rel=0.05)
@@ -100,7 +102,7 @@ def test_a_condition_that_does_not_vary_carries_nothing() -> None:
     made = Preconditioner.fit([(target, torch.full_like(target, 3.0), mask)])
     assert not made.gains.any()
     exact = Preconditioner.fit([(target, mask[:, :1] * target, mask)])  # inpainting: what is known is exact, and the rest black
-    torch.testing.assert_close(exact.gains[..., 0], torch.ones(2, STATE), atol=1e-3, rtol=0)
+    torch.testing.assert_close(exact.gains[..., 0], torch.ones(2, CHANNELS), atol=1e-3, rtol=0)
     assert not exact.gains[..., 1].any()
 
 
@@ -137,7 +139,7 @@ def covariance(made: Preconditioner, channel: int) -> Tensor:
 def test_the_covariance_holds_the_energy_of_the_residual_in_every_frame(fitted: Preconditioner) -> None:
     target, condition, mask = examples(200)
     away = target - fitted.guess(condition, mask.mean(1))
-    for channel in (0, 9):
+    for channel in (0, 47):
         held = covariance(fitted, channel).diagonal().unflatten(0, (3, 16)).sum(1)
         expected = away[:, channel].square().sum((0, 2, 3)).double() / 199
         torch.testing.assert_close(held.sum(), expected.sum(), atol=1e-3, rtol=1e-3)
@@ -149,9 +151,21 @@ def test_what_frames_share_is_found() -> None:
     target, condition, mask = examples(300)
     target = torch.cat([target[:, :, :1], target[:, :, 1:2].expand(-1, -1, 2, -1, -1)], dim=2)
     made = Preconditioner.fit([(target, torch.zeros_like(condition), torch.zeros_like(mask))])
-    apart = made.variance[:, 0]  # eigenvalues come in order
+    apart = made.variance[:, 0]  # eigenvectors come in order of what channels share
     assert (apart < 0.2 * made.variance[:, 2]).all()
     torch.testing.assert_close(made.mixing[:, 1, 0].abs(), made.mixing[:, 2, 0].abs(), atol=0.1, rtol=0)
+
+
+def test_the_first_frame_has_its_own_variance_though_channels_share_eigenvectors() -> None:
+    """Every channel has another covariance over frames; a single frame is a first one, and must get the variance of these."""
+    target, condition, mask = examples(400)
+    mixed = torch.randn(CHANNELS, 3, 3, generator=torch.Generator().manual_seed(6))
+    target = torch.einsum("cfg,ncghw->ncfhw", mixed, target)
+    made = Preconditioner.fit([(target, torch.zeros_like(condition), torch.zeros_like(mask))])
+    away = (target - made.place[[0, 1, 1]].transpose(0, 1))[:, :, 0].flatten(2) @ made.basis
+    held = torch.einsum("kg,cgk->ck", made.mixing[:, 0] ** 2, made.variance)
+    strong = away.var(0) > 0.05 * away.var(0).mean(1, keepdim=True)
+    torch.testing.assert_close(held[strong], away.var(0)[strong], atol=0, rtol=0.15)  # drawn a little to what others have
 
 
 @pytest.mark.parametrize(("count", "most"), [(1, 10), (2, 2.7), (5, 1.6)])
@@ -179,7 +193,7 @@ def test_examples_without_a_condition_do_not_pull_the_gains(fitted: Precondition
 def test_a_fit_without_any_condition_guesses_the_mean() -> None:
     target, condition, mask = examples(50)
     made = Preconditioner.fit([(target, torch.zeros_like(condition), torch.zeros_like(mask))])
-    guess = made.guess(torch.zeros(1, STATE, 1, 4, 4), torch.zeros(1, 1, 4, 4))
+    guess = made.guess(torch.zeros(1, CHANNELS, 1, 4, 4), torch.zeros(1, 1, 4, 4))
     torch.testing.assert_close(guess[0, :, 0], target[:, :, 0].mean(0))
 
 
@@ -189,9 +203,9 @@ def test_what_cannot_be_fitted_is_refused() -> None:
         Preconditioner.fit(iter([(target, condition, mask)]))
     with pytest.raises(PreconditionerError, match="no example"):
         Preconditioner.fit([])
-    with pytest.raises(PreconditionerError, match=r"expected \[n, 48, f, h, w\] twice"):
+    with pytest.raises(PreconditionerError, match=r"expected \[n, channels, f, h, w\] twice"):
         Preconditioner.fit([(target, condition, mask[:, :1])])
-    with pytest.raises(PreconditionerError, match=r"expected \[n, 48, f, h, w\] twice"):
+    with pytest.raises(PreconditionerError, match=r"expected \[n, channels, f, h, w\] twice"):
         Preconditioner.fit([(target, condition[..., :2], mask)])
     with pytest.raises(PreconditionerError, match=r"\(3, 4, 2\) latent cells, those before it \(3, 4, 4\)"):
         Preconditioner.fit([(target, condition, mask), (target[..., :2], condition[..., :2], mask[..., :2])])
@@ -213,7 +227,7 @@ def test_without_an_output_the_velocity_is_that_of_the_best_linear_denoiser(
     state = torch.randn(condition.shape, generator=torch.Generator().manual_seed(2))
     v = fitted.velocity(torch.zeros_like(state), state, torch.full((3,), t), condition, mask.mean(1))
     guess = fitted.guess(condition, mask.mean(1)).double()
-    for channel in (0, 7, 15):
+    for channel in (0, 7, 47):
         sigma = covariance(fitted, channel)[: frames * 16, : frames * 16]  # a single frame is a first one
         g, z = guess[:, channel].flatten(1), state[:, channel].flatten(1).double()
         gain = (1 - t) * sigma @ torch.linalg.inv((1 - t) ** 2 * sigma + t**2 * torch.eye(len(sigma), dtype=torch.float64))
@@ -241,10 +255,10 @@ def test_a_unit_gaussian_output_has_the_spread_that_velocities_have(fitted: Prec
     _, condition, mask = examples(1, seed=4)
     condition, known = condition.expand(48, -1, -1, -1, -1), mask.mean(1).expand(48, -1, -1, -1)
     state, level = torch.zeros(condition.shape), torch.full((48,), t)
-    each = torch.eye(48).view(48, 1, 3, 4, 4).expand(-1, STATE, -1, -1, -1)  # one cell of F in each sample
+    each = torch.eye(3 * 16).view(3 * 16, 1, 3, 4, 4).expand(-1, CHANNELS, -1, -1, -1)  # one cell of F in each sample
     at_rest = fitted.velocity(torch.zeros_like(state), state, level, condition, known)
     moved = (fitted.velocity(each, state, level, condition, known) - at_rest).double()
-    for channel in (0, 7, 15):
+    for channel in (0, 7, 47):
         sigma, columns = covariance(fitted, channel), moved[:, channel].flatten(1).T
         expected = sigma @ torch.linalg.inv((1 - t) ** 2 * sigma + t**2 * torch.eye(48, dtype=torch.float64))
         torch.testing.assert_close(columns @ columns.T, expected, atol=2e-3, rtol=2e-3)

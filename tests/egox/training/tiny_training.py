@@ -39,7 +39,7 @@ def recipe(*, lora: Lora | None = None, rules: Conditioning = UNGUIDED, precisio
 
 
 def examples(
-    count: int, *, seed: int = 0, frames: int = 2, height: int = 4, exo: int = 6, ego: int = 4
+    count: int, *, seed: int = 0, channels: int = 16, frames: int = 2, height: int = 4, exo: int = 6, ego: int = 4
 ) -> list[dict[str, Tensor]]:
     """Random latents, unit rays and directions for tokens of 2 x 2 cells, prompts of 1 to 4 tokens."""
     random = torch.Generator().manual_seed(seed)
@@ -53,9 +53,9 @@ def examples(
     rays, points = height // 2 * (ego // 2), frames * (height // 2) * (exo // 2)
     return [
         {
-            "exo": normal(16, frames, height, exo),
-            "ego": normal(16, frames, height, ego),
-            "prior": normal(16, frames, height, ego),
+            "exo": normal(channels, frames, height, exo),
+            "ego": normal(channels, frames, height, ego),
+            "prior": normal(channels, frames, height, ego),
             "valid": torch.rand(4, frames, height, ego, generator=random),
             "rays": unit(frames, rays),
             "rays_valid": torch.rand(frames, rays, generator=random) < 0.9,

@@ -19,6 +19,7 @@ import torch
 
 from benchmark.errors import UserError
 from benchmark.video import write_lossless
+from egox.training import preconditioning
 from egox.training.encoding_clips import ExampleKind
 from egox.training.examples import ExampleStore, key_of
 from egox.training.preconditioning import preconditioner_key
@@ -232,7 +233,9 @@ def test_a_preconditioner_of_other_examples_is_not_fitted_by_several_processes(
         train(recipes["pairs"], data=data, out=out)
 
 
-def test_only_what_decides_a_preconditioner_is_in_its_key(begun: tuple[Path, Path, Path], recipes: dict[str, Path]):
+def test_only_what_decides_a_preconditioner_is_in_its_key(
+    begun: tuple[Path, Path, Path], recipes: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+):
     (recipe,) = recipes_named([str(recipes["pairs"])])
     examples = ExampleStore(begun[2])
     assert recipe.training is not None
@@ -241,7 +244,10 @@ def test_only_what_decides_a_preconditioner_is_in_its_key(begun: tuple[Path, Pat
         recipe, training_conditioning=msgspec.structs.replace(recipe.training_conditioning, ego_mask="empty")
     )
     assert preconditioner_key(recipe, examples) == preconditioner_key(longer, examples)
-    assert preconditioner_key(recipe, examples) != preconditioner_key(other, examples)
+    before = preconditioner_key(recipe, examples)
+    assert before != preconditioner_key(other, examples)
+    monkeypatch.setattr(preconditioning, "VERSION", "of another fit")
+    assert before != preconditioner_key(recipe, examples)
 
 
 def test_recipes_of_another_precision_or_text_length_keep_their_examples_elsewhere(

@@ -1,4 +1,4 @@
-"""The whole curriculum of the mini size, short, on one simulated place: its own sizes and rates, a fiftieth of its steps.
+"""The whole curriculum of the mini size, short, on one simulated place: its own sizes, rates and data, few of its steps.
 
 It learns from the clips of the place and is measured on the same ones: a trainer that cannot overfit four clips is broken, with
 however little it was given.
