@@ -75,6 +75,7 @@ class Preconditioner(ModelMixin, ConfigMixin):
     """Fitted once per canvas and data (`fit`), kept beside the weights, hooked into a stock transformer (`attach`).
 
     height, width: latent cells of the ego columns. frames: latent frames of the clips that it serves, besides single ones.
+    channels: of the latents; shapes here name the codec's 48.
     Its file has about 1 MB at the mini canvas. It is and computes in float32, whatever pipeline or autocast around it do: half
     precision would round away small variances.
     """

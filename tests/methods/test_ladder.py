@@ -32,7 +32,7 @@ from methods.train_verb.ladder_scores import COLUMNS, Ladder, RungScores, Scorer
 from methods.train_verb.stages import Setup, Stage
 from methods.train_verb.verb import UNFINISHED
 from tests.box_folder import write_box_folder
-from tests.methods.train_verb.tiny_training import RECIPES
+from tests.methods.train_verb.tiny_training import RECIPES, written
 from tests.weights_at_hand import ROOT, need_weights
 
 TITLES = (
@@ -56,11 +56,8 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def recipes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("recipes")
     texts = {**{name: RECIPES[name] for name in ("frames", "clips", "pairs")}, "regression": REGRESSION}
-    for name, text in texts.items():
-        (folder / f"{name}.toml").write_text(text.format(folder=folder) if name != "frames" else text)
-    return {name: folder / f"{name}.toml" for name in texts}
+    return written(tmp_path_factory.mktemp("recipes"), texts)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.box_folder import write_box_folder
-from tests.methods.train_verb.tiny_training import RECIPES, train
+from tests.methods.train_verb.tiny_training import RECIPES, train, written
 
 
 @pytest.fixture(autouse=True, scope="package")
@@ -26,10 +26,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def recipes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("recipes")
-    for name, text in RECIPES.items():
-        (folder / f"{name}.toml").write_text(text.format(folder=folder) if name != "frames" else text)
-    return {name: folder / f"{name}.toml" for name in RECIPES}
+    return written(tmp_path_factory.mktemp("recipes"), RECIPES)
 
 
 @pytest.fixture(scope="session")

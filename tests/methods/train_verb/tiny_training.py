@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from typer.testing import CliRunner, Result
@@ -35,6 +36,13 @@ RECIPES = {
     "ours": 'extends = "{folder}/pairs.toml"\n[training]\nframes = "all"\nstarts_from = "{folder}/pairs.toml"\nsteps = 2\n',
     "unguided": 'extends = "{folder}/ours.toml"\n[conditioning.guidance]\non = false\n',
 }
+
+
+def written(folder: Path, texts: Mapping[str, str]) -> dict[str, Path]:
+    """Recipes as TOML files of a folder, which may name each other by it; the first stage names none."""
+    for name, text in texts.items():
+        (folder / f"{name}.toml").write_text(text.format(folder=folder) if name != "frames" else text)
+    return {name: folder / f"{name}.toml" for name in texts}
 
 
 def train(*words: object, data: Path | str, out: Path, split: str = "all", val_split: str = "all", code: int = 0) -> Result:
