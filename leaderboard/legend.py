@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+from benchmark.contenders import is_still
 from benchmark.metrics import METRICS
 
-from .best import Best, is_still
+from .marks import Mark, Marks
 from .rows import Row
 
 PRIVILEGED, CONTROL, STATIC, PARTIAL, REMARK = "†", "‡", "§", "¶", "#"
-SEPARATED, LEADING = "*", "°"
+SIGNS: Mapping[Mark, str] = {"best": "*", "second": "+", "leading": "°", "": ""}
 ARROWS = {"up": "↑", "down": "↓", "truth": "≈"}
 
 
@@ -19,17 +20,24 @@ def group_of(metric: str) -> str:
     return METRICS[metric].group if metric in METRICS else "other"
 
 
-def legend(rows: Sequence[Row], labels: Sequence[str], best: Mapping[str, Best], hidden: Mapping[str, str]) -> list[str]:
-    """What the marks of these rows mean and what a reader must know, one line each; labels: what each row is called."""
-    lines = _about_intervals(rows, labels)
-    if any(b.separated for b in best.values()):
-        lines.append(f"{SEPARATED}  best: a paired test over takes separates it from every other method (p < 0.05 after Holm)")
-    leading = [b for b in best.values() if not b.separated]
+def legend(
+    rows: Sequence[Row], labels: Sequence[str], marks: Mapping[str, Marks], hidden: Mapping[str, str], shown: Sequence[str]
+) -> list[str]:
+    """What the marks of these rows mean and what a reader must know, one line each.
+
+    labels: what each row is called; marks: by metric; hidden: metrics that are withheld, and why; shown: the columns.
+    """
+    lines = _about_intervals(rows, labels, shown)
+    if any(found.best for found in marks.values()):
+        lines.append(f"{SIGNS['best']}  best, or not separated from the best by a paired test over takes (p < 0.05 after Holm)")
+    if any(found.second for found in marks.values()):
+        lines.append(f"{SIGNS['second']}  second, or not separated from the second among those behind the best")
+    leading = [found for found in marks.values() if found.leading is not None]
     if leading:
-        why = sorted({b.why for b in leading if b.why})
-        lines.append(f"{LEADING}  best mean, not separated from the others" + (f" ({'; '.join(why)})" if why else ""))
+        why = sorted({found.why for found in leading if found.why})
+        lines.append(f"{SIGNS['leading']}  best value, not separated from any other" + (f" ({'; '.join(why)})" if why else ""))
     said: dict[str, list[str]] = {}
-    for metric, found in best.items():
+    for metric, found in marks.items():
         for note in found.notes:
             said.setdefault(note, []).append(METRICS[metric].title)
     lines += [f"{', '.join(titles)}: {note}" for note, titles in said.items()]
@@ -44,12 +52,12 @@ def legend(rows: Sequence[Row], labels: Sequence[str], best: Mapping[str, Best],
         lines.append(f"{PARTIAL}  partial: not every clip of the split was attempted; no leaderboard row")
     remarks = dict.fromkeys(row.results.method.remark for row in rows)
     lines += [f"{REMARK}  {remark}" for remark in remarks if remark]
-    if any(metric in METRICS and METRICS[metric].direction == "truth" for row in rows for metric in row.metric_ids):
+    if any(metric in METRICS and METRICS[metric].direction == "truth" for metric in shown):
         lines.append(f"{ARROWS['truth']}  best where nearest to the truth's own value: neither end is good in itself")
-    empty = _empty(rows)
+    empty = _empty(rows, shown)
     for label, row in zip(labels, rows):
-        lines += _counts(label, row, empty)
-    return [*lines, *_reasons(rows), *_chance(rows, labels), *_floors(rows, labels), *_validity(hidden)]
+        lines += _counts(label, row, [metric for metric in shown if metric not in empty])
+    return [*lines, *_reasons(rows, empty), *_chance(rows, labels, shown), *_floors(rows, labels, shown), *_validity(hidden)]
 
 
 def _validity(hidden: Mapping[str, str]) -> list[str]:
@@ -60,15 +68,15 @@ def _validity(hidden: Mapping[str, str]) -> list[str]:
     return [f"{', '.join(titles)} withheld: {reason}" for reason, titles in why.items()]
 
 
-def _empty(rows: Sequence[Row]) -> list[str]:
-    """The metrics that have no number in any row."""
-    return [metric for metric in rows[0].metric_ids if all(row.results.metrics[metric].mean is None for row in rows)]
+def _empty(rows: Sequence[Row], shown: Sequence[str]) -> list[str]:
+    """The columns that have no number in any row."""
+    return [metric for metric in shown if all(row.results.metrics[metric].mean is None for row in rows)]
 
 
-def _reasons(rows: Sequence[Row]) -> list[str]:
+def _reasons(rows: Sequence[Row], empty: Sequence[str]) -> list[str]:
     """Why columns have no number in any row: one line a reason."""
     why: dict[str, list[str]] = {}
-    for metric in _empty(rows):
+    for metric in empty:
         values = [row.results.metrics[metric] for row in rows]
         reasons = sorted({reason for value in values if (reason := value.reason or value.interval)})
         if reasons:
@@ -76,24 +84,24 @@ def _reasons(rows: Sequence[Row]) -> list[str]:
     return [f"{', '.join(titles)} undefined: {reason}" for reason, titles in why.items()]
 
 
-def _chance(rows: Sequence[Row], labels: Sequence[str]) -> list[str]:
+def _chance(rows: Sequence[Row], labels: Sequence[str], shown: Sequence[str]) -> list[str]:
     """Where chance lies on metrics that match things: of rows that were given another clip's truth."""
     lines = []
     for label, row in zip(labels, rows):
         if row.results.method.privileged == "other_truth":
             levels = [
                 f"{METRICS[metric].title} {value.chance:.{METRICS[metric].decimals}f}"
-                for metric in row.metric_ids
+                for metric in shown
                 if metric in METRICS and (value := row.results.metrics[metric]).chance is not None
             ]
             lines += [f"{label}: all pairs of things, matched or not: {', '.join(levels)}"] if levels else []
     return lines
 
 
-def _floors(rows: Sequence[Row], labels: Sequence[str]) -> list[str]:
+def _floors(rows: Sequence[Row], labels: Sequence[str], shown: Sequence[str]) -> list[str]:
     """How far real clips are from other real clips, and each row at the same number of clips."""
     lines = []
-    for metric in rows[0].metric_ids:
+    for metric in shown:
         # a row that is given other clips' truths meets them in the other half: its distance there says nothing
         own = [(label, row) for label, row in zip(labels, rows) if row.results.method.privileged != "other_truth"]
         floors = [(label, floor) for label, row in own if (floor := row.results.metrics[metric].floor) is not None]
@@ -107,32 +115,33 @@ def _floors(rows: Sequence[Row], labels: Sequence[str]) -> list[str]:
     return lines
 
 
-def _about_intervals(rows: Sequence[Row], labels: Sequence[str]) -> list[str]:
+def _about_intervals(rows: Sequence[Row], labels: Sequence[str], shown: Sequence[str]) -> list[str]:
     """What ± is, and which rows have none or only an indicative one."""
     said: dict[str, list[str]] = {}
     for label, row in zip(labels, rows):
-        for note in sorted({v.interval for v in row.results.metrics.values() if v.mean is not None and v.interval}):
+        values = (row.results.metrics[metric] for metric in shown)
+        for note in sorted({value.interval for value in values if value.mean is not None and value.interval}):
             said.setdefault(note, []).append(label)
     notes = [note if len(whose) == len(rows) else f"{', '.join(whose)}: {note}" for note, whose in said.items()]
     lines = []
-    if any(value.low is not None for row in rows for value in row.results.metrics.values()):
-        sets = any(metric in METRICS and METRICS[metric].of == "set" for row in rows for metric in row.metric_ids)
+    if any(row.results.metrics[metric].low is not None for row in rows for metric in shown):
+        sets = any(metric in METRICS and METRICS[metric].of == "set" for metric in shown)
         of_sets = "; of a distance between sets by leaving takes out" if sets else ""
         lines.append(f"±  half of the 95 % interval of the mean over clips, by resampling takes{of_sets}")
     return lines + notes
 
 
-def _counts(label: str, row: Row, empty: Collection[str]) -> list[str]:
+def _counts(label: str, row: Row, shown: Collection[str]) -> list[str]:
     """What became of the clips that have no number, and how many numbers carry a note; empty where there is nothing to say."""
-    metrics = [value for metric, value in row.results.metrics.items() if metric not in empty]
+    metrics = [row.results.metrics[metric] for metric in shown]
     errors = max((value.errors for value in metrics), default=0)
     undefined = max((value.undefined for value in metrics), default=0)
     # of a set, n counts different clips: it says nothing of those that were not attempted
-    by_clip = [value for metric, value in row.results.metrics.items() if metric not in METRICS or METRICS[metric].of == "clip"]
+    by_clip = [v for metric, v in row.results.metrics.items() if metric not in METRICS or METRICS[metric].of == "clip"]
     untried = row.results.n_expected - min((v.n + v.undefined + v.errors for v in by_clip), default=row.results.n_expected)
     # A row that sees truth repeats some of it: frames at the cap are then no news.
     # Notes of object metrics count matches; they are no warnings.
-    warned = [value.noted for metric, value in row.results.metrics.items() if group_of(metric) != "objects"]
+    warned = [row.results.metrics[metric].noted for metric in shown if group_of(metric) != "objects"]
     noted = 0 if row.results.method.privileged != "none" else max(warned, default=0)
     said = [
         f"{count} {what}"

@@ -7,20 +7,31 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.contenders import RECORDS, RESULTS, Run
 from benchmark.errors import UserError
 from benchmark.metrics import GROUPS, METRICS
-from benchmark.results import Results, read_results
-
-FILE = "results.json"
+from benchmark.results import Results, read_records, read_results
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One run. run: the name of its folder (the run's key); folder: where its per-clip scores may lie beside it."""
+    """One run. run: its key; file: its results; records: its scores by clip, None where they are not there."""
 
     run: str
-    folder: Path
+    file: Path
     results: Results
+    records: Path | None
+
+    @property
+    def folder(self) -> Path:
+        """Where the file lies; of a run of this benchmark also its videos."""
+        return self.file.parent
+
+    def read(self) -> Run:
+        """The run with its scores by clip. Raises UserError where they are missing or damaged."""
+        if self.records is None:
+            raise UserError(f"{self.file}: there are no scores by clip beside it ({RECORDS})")
+        return Run(folder=self.folder, results=self.results, records=tuple(read_records(self.records)))
 
     @property
     def competes(self) -> bool:
@@ -64,15 +75,21 @@ def find_rows(paths: Iterable[Path]) -> list[Row]:
         if path.is_file():
             found = [path]
         elif path.is_dir():
-            found = sorted(path.rglob(FILE))
+            found = sorted(path.rglob(RESULTS))
         else:
             raise UserError(f"{path}: no such run; give a run's folder, or one that holds runs")
         if not found:
             raise UserError(
-                f"{path}: holds no {FILE}; score something first ('egox-bench run --method ego-prior --split unseen')"
+                f"{path}: holds no {RESULTS}; score something first ('egox-bench run --method ego-prior --split unseen')"
             )
         files.update((file.resolve(), None) for file in found)
-    return [Row(run=file.parent.name, folder=file.parent, results=read_results(file)) for file in files]
+    return [row_of(file) for file in files]
+
+
+def row_of(file: Path) -> Row:
+    """The row of a run's results.json. Raises UserError for a file that does not fit."""
+    records = file.with_name(RECORDS)
+    return Row(run=file.parent.name, file=file, results=read_results(file), records=records if records.is_file() else None)
 
 
 def check_one_table(rows: Sequence[Row]) -> None:

@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from benchmark.results import ClipScore, FloorRecord, read_results
-from leaderboard.best import best_rows
-from leaderboard.rows import find_rows
-from leaderboard.table import Sheet, blocks, plain_text, sheet_of
+from leaderboard.formats.terminal import blocks, header, plain_text, texts
+from leaderboard.marks import marks_of
+from leaderboard.rows import Row, find_rows
+from leaderboard.table import Sheet, sheet_of
 
 from .runs import edit, having, make_run
 
@@ -23,7 +24,13 @@ def sheet(root: Path) -> Sheet:
 
 
 def line(found: Sheet, method: str) -> tuple[str, ...]:
-    return next(cells for cells in found.lines if cells[0].split()[0] == method)
+    return next(cells for cells in texts(found) if cells[0].split()[0] == method)
+
+
+def first(rows: list[Row]) -> set[str]:
+    """Methods that are marked as best or leading on any metric."""
+    places = [{*marks.best, *({marks.leading} - {None})} for marks in marks_of(rows).values()]
+    return {rows[place].results.method.id for found in places for place in found if place is not None}
 
 
 def flicker(root: Path, method: str, value: float, **changes) -> None:
@@ -33,7 +40,7 @@ def flicker(root: Path, method: str, value: float, **changes) -> None:
 def test_columns_of_another_group_make_a_block_of_their_own_with_every_rows_name(tmp_path):
     flicker(tmp_path, "mine", 0.95)
     found = sheet(tmp_path)
-    assert [(heading, [found.columns[place] for place in places]) for heading, places in blocks(found)] == [
+    assert [(heading, [header(found)[place] for place in places]) for heading, places in blocks(found)] == [
         ("image", ["method", "PSNR ↑ dB"]),
         ("video", ["method", "Flickering ≈", "scored"]),
     ]
@@ -55,7 +62,7 @@ def test_on_a_metric_of_neither_end_the_nearest_to_the_truth_is_best(tmp_path):
 def test_without_the_truths_own_value_nothing_is_best_on_it(tmp_path):
     flicker(tmp_path, "near", 0.94)
     flicker(tmp_path, "smooth", 0.99)
-    assert set(best_rows(find_rows([tmp_path]))) == {"psnr"}
+    assert set(marks_of(find_rows([tmp_path]))) == {"psnr"}
 
 
 def test_a_frozen_video_is_flagged_and_never_best_on_video_metrics(tmp_path):
@@ -97,7 +104,7 @@ def test_object_columns_are_withheld_where_the_controls_do_not_bear_them_out(tmp
     assert line(found, "mine")[2:5] == ("withheld",) * 3
     assert line(found, "mine")[1] != "withheld"
     assert any(text.endswith(f"Contour (mini) withheld: {reason}") for text in found.legend)
-    assert all(place == 1 for _, place in found.bold)
+    assert all(place == 0 for row in found.lines for place, cell in enumerate(row.cells) if cell.mark)
 
 
 def test_object_columns_without_controls_are_withheld(tmp_path):
@@ -137,10 +144,10 @@ def test_a_frozen_video_is_best_on_no_metric_though_its_method_does_not_say_that
     make_run(tmp_path, "moving", level=20)
     make_run(tmp_path, "other", level=19)
     rows = find_rows([tmp_path])
-    assert {rows[best.row].results.method.id for best in best_rows(rows).values()} == {"moving"}
+    assert first(rows) == {"moving"}
     for row in rows:
         (row.folder / "scores.jsonl").unlink()
-    assert {rows[best.row].results.method.id for best in best_rows(rows).values()} == {"moving"}
+    assert first(find_rows([tmp_path])) == {"moving"}
 
 
 def test_a_method_that_moves_less_than_the_truth_is_not_best_on_calm_metrics(tmp_path):
@@ -149,10 +156,9 @@ def test_a_method_that_moves_less_than_the_truth_is_not_best_on_calm_metrics(tmp
         fixed = {"flicker": ClipScore(value=level), "dynamic-degree-dis": ClipScore(value=degree)}
         make_run(tmp_path, method, protocol=protocol, fixed=fixed, privileged="truth" if method == "oracle" else "none")
     rows = find_rows([tmp_path])
-    best = best_rows(rows)["flicker"]
-    assert rows[best.row].results.method.id == "near"
-    assert best.separated
-    assert best.notes == ("calm: moves less than the truth (dynamic-degree-dis -1.000): no candidate",)
+    flicker = marks_of(rows)["flicker"]
+    assert [rows[place].results.method.id for place in flicker.best] == ["near"]
+    assert flicker.notes == ("calm: moves less than the truth (dynamic-degree-dis -1.000): no candidate",)
 
 
 def test_the_truth_of_the_table_counts_wherever_its_run_lies(tmp_path):
@@ -161,7 +167,7 @@ def test_the_truth_of_the_table_counts_wherever_its_run_lies(tmp_path):
     flicker(tmp_path / "elsewhere", "oracle", 0.95, privileged="truth", control=True)
     flicker(tmp_path / "third", "oracle", 0.99, privileged="truth", control=True, attempted=3)
     rows = find_rows([tmp_path / "third", tmp_path / "mine", tmp_path / "elsewhere"])
-    assert rows[best_rows(rows)["flicker"].row].results.method.id == "near"
+    assert [rows[place].results.method.id for place in marks_of(rows)["flicker"].best] == ["near"]
 
 
 def test_controls_without_a_number_bear_nothing_out(tmp_path):

@@ -1,0 +1,103 @@
+"""Tables as LaTeX in the layout of the paper: booktabs, groups of columns under rules, splits as blocks of one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..table import Cell, Column, Line, Sheet
+from .terminal import blocks
+
+PREAMBLE = r"% \usepackage{booktabs,graphicx}  \usepackage[utf8]{inputenc} or a newer engine"
+_SIGNS = {
+    "±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "≈": r"$\approx$", "†": r"$\dagger$", "‡": r"$\ddagger$",
+    "§": r"\S", "¶": r"\P", "°": r"$^\circ$", "–": "--", "·": r"$\cdot$", "—": "---", "…": r"\ldots{}", "−": "$-$", "λ": r"$\lambda$",
+}  # fmt: skip
+_SPECIAL = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "[": "{[}", "]": "{]}", '"': "''",
+}  # fmt: skip
+
+
+def latex(sheets: Sequence[Sheet], *, caption: str, label: str) -> str:
+    """One `table*` for all sheets: neighbours with the same columns are blocks of one tabular, headed by their split.
+
+    Best cells are bold, second ones underlined, intervals small. What the legend says stands below the table as comments:
+    a paper words its own caption. Text from results is escaped. Raises ValueError for no sheets.
+    """
+    if not sheets:
+        raise ValueError("a table needs at least one sheet")
+    runs: list[list[Sheet]] = []
+    for sheet in sheets:
+        if runs and runs[-1][0].columns == sheet.columns:
+            runs[-1].append(sheet)
+        else:
+            runs.append([sheet])
+    parts = [PREAMBLE, r"\begin{table*}[t]", r"\centering", rf"\caption{{{escaped(caption)}}}", rf"\label{{{label}}}"]
+    for number, run in enumerate(runs):
+        parts += [r"\par\medskip"] if number else []
+        parts += [r"\resizebox{\textwidth}{!}{%", *_tabular(run), "}"]
+    parts.append(r"\end{table*}")
+    for sheet in sheets:
+        parts += [f"% {text}" for text in (sheet.title, *(" ".join(line.split()) for line in sheet.legend))]
+    return "\n".join(parts) + "\n"
+
+
+def _tabular(sheets: Sequence[Sheet]) -> list[str]:
+    columns = sheets[0].columns
+    counted = any(line.row.results.n_scored != line.row.results.n_expected for sheet in sheets for line in sheet.lines)
+    width = len(columns) + (2 if counted else 1)
+    groups, rules = [""], []
+    for heading, places in blocks(sheets[0]):
+        inner = [place for place in places if 0 < place <= len(columns)]
+        groups.append(rf"\multicolumn{{{len(inner)}}}{{c}}{{{escaped(heading.capitalize())}}}")
+        rules.append(rf"\cmidrule(lr){{{inner[0] + 1}-{inner[-1] + 1}}}")
+    if counted:
+        groups.append("")
+    heads = ["Method", *(_heading(column) for column in columns), *(["Scored"] if counted else [])]
+    parts = [rf"\begin{{tabular}}{{l{'c' * (width - 1)}}}", r"\toprule", _row(groups), "".join(rules), _row(heads), r"\midrule"]
+    for number, sheet in enumerate(sheets):
+        if len(sheets) > 1:
+            parts += [r"\midrule"] if number else []
+            parts += [rf"\multicolumn{{{width}}}{{l}}{{\textit{{{escaped(sheet.split.capitalize())}}}}} \\", r"\midrule"]
+        for place, line in enumerate(sheet.lines):
+            if place == sheet.competing and place > 0:
+                parts.append(rf"\cmidrule(lr){{1-{width}}}")
+            parts.append(_line(line, counted=counted))
+    return [*parts, r"\bottomrule", r"\end{tabular}%"]
+
+
+def _line(line: Line, *, counted: bool) -> str:
+    flags = f"$^{{{''.join(_superscript(flag) for flag in line.flags)}}}$" if line.flags else ""
+    cells = [escaped(line.label) + flags, *(_cell(cell) for cell in line.cells), *([line.count] if counted else [])]
+    return _row(cells)
+
+
+def _superscript(flag: str) -> str:
+    return {"†": r"\dagger", "‡": r"\ddagger", "§": r"\S", "¶": r"\P", "#": r"\#"}[flag]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _heading(column: Column) -> str:
+    return f"{escaped(column.title)} {_SIGNS.get(column.arrow, '')}".strip()
+
+
+def _cell(cell: Cell) -> str:
+    number, sign, rest = cell.text.partition("±")
+    if cell.mark in ("best", "second"):
+        number = rf"\{'textbf' if cell.mark == 'best' else 'underline'}{{{escaped(number)}}}"
+    else:
+        number = escaped(number) + (_SIGNS["°"] if cell.mark == "leading" else "")
+    return number + (rf"{{\scriptsize$\pm${escaped(rest)}}}" if sign else "")
+
+
+def escaped(text: str) -> str:
+    """Without meaning to LaTeX, on one line; what no common font has becomes a question mark."""
+    drawn = []
+    for letter in " ".join(text.split()):
+        plain = letter.isascii() or (letter.isalpha() and ord(letter) < 0x250)
+        drawn.append(_SPECIAL.get(letter) or _SIGNS.get(letter) or (letter if plain else "?"))
+    return "".join(drawn)
