@@ -157,19 +157,33 @@ def _side_by_side(title: str, method: MethodEntries, place: int | None) -> Block
         most = max(entry.ours[place].n for entry in method.entries)
         columns += [f"ours (n {most})", "against print"]
         columns += [f"against {other.source}" for other in method.entries[0].elsewhere]
-    lines, sentences = [], dict[str, None]()
+    lines: list[tuple[str, ...]] = []
+    notes: dict[str, None] = {}
+    reasons: dict[tuple[str, str], list[str]] = {}
     for entry in method.entries:
-        line = [_heading(entry), entry.printed.text]
+        line, verdicts = [_heading(entry), entry.printed.text], list[tuple[str, Verdict]]()
         for other in entry.elsewhere:
-            line += [other.number.text, other.verdict.text]
+            verdicts.append((f"{other.source} against print", other.verdict))
+            line += [other.number.text, _short(other.verdict)]
         if place is not None:
             ours = entry.ours[place]
-            line += [_cell(entry.column.metric, ours, most), ours.verdict.text, *(verdict.text for verdict in ours.beside)]
+            verdicts.append(("ours against print", ours.verdict))
+            verdicts += [(f"ours against {other.source}", found) for other, found in zip(entry.elsewhere, ours.beside)]
+            line += [_cell(entry.column.metric, ours, most), _short(ours.verdict), *(_short(found) for found in ours.beside)]
             if ours.interval and ours.value is not None:
-                sentences[f"interval: {ours.interval}"] = None
+                notes[f"interval: {ours.interval}"] = None
+        for which, verdict in verdicts:
+            for reason in verdict.because:
+                reasons.setdefault((which, reason), []).append(entry.column.heading)
         lines.append(tuple(line))
+    told = (f"{which}, {', '.join(headings)}: {reason}" for (which, reason), headings in reasons.items())
     name = f" · {method.runs[place].label}" if place is not None else ""
-    return Block(heading=title + name, columns=tuple(columns), lines=tuple(lines), sentences=tuple(sentences))
+    return Block(heading=title + name, columns=tuple(columns), lines=tuple(lines), sentences=(*told, *notes))
+
+
+def _short(verdict: Verdict) -> str:
+    """The verdict without its reasons, which stand below the table."""
+    return verdict.text if verdict.judgement == "off" else verdict.judgement
 
 
 def _heading(entry: Entry) -> str:
