@@ -140,9 +140,7 @@ def ledger_of(published: Iterable[PrintedTable], rows: Sequence[Row] = ()) -> Le
     tables = sorted(published, key=lambda table: table.source.kind != "paper")
     papers = [table for table in tables if table.source.kind == "paper"]
     third = [table for table in tables if table.source.kind == "calibration"]
-    ordered = sorted(rows, key=lambda row: (row.results.method.id, row.results.split.name, row.results.protocol.name, row.run))
-    labels = method_labels([row.results for row in ordered], [row.run for row in ordered], seeds=True)
-    named = list(zip(ordered, labels))
+    named = _named(rows)
     places = {(row.method, table.split) for table in papers for row in table.rows}
     return Ledger(
         tables=tuple(
@@ -156,6 +154,19 @@ def ledger_of(published: Iterable[PrintedTable], rows: Sequence[Row] = ()) -> Le
         ),
         shares=findings(tables),
     )
+
+
+def _named(rows: Sequence[Row]) -> list[tuple[Row, str]]:
+    """Rows in a fixed order, each with what tells it from others of its split and protocol."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in sorted(rows, key=lambda row: (row.results.method.id, row.run)):
+        split, protocol = row.results.split, row.results.protocol
+        groups.setdefault((split.dataset, split.name, split.digest, protocol.name, protocol.digest), []).append(row)
+    labelled = (
+        zip(group, method_labels([row.results for row in group], [row.run for row in group], seeds=True))
+        for _, group in sorted(groups.items())
+    )
+    return [pair for pairs in labelled for pair in pairs]
 
 
 def command_for(methods: Sequence[str], table: PrintedTable) -> str:

@@ -188,6 +188,13 @@ def test_every_run_of_a_method_has_its_own_numbers(tmp_path):
     assert [one.verdict.text for one in entry(found, "psnr-y").ours] == ["agrees", "off by -4.05"]
 
 
+def test_runs_of_other_splits_do_not_lengthen_a_label(tmp_path):
+    found = ledger(
+        make(tmp_path, {"psnr-y": measured(16.05)}), make(tmp_path, {"psnr-y": measured(14.0)}, split="unseen", dataset="sim")
+    )
+    assert [row(found, table, "egox").runs[0].label for table in ("table1-seen", "table1-unseen")] == ["egox", "egox"]
+
+
 def test_a_run_stands_beside_the_row_of_its_method_and_split_only(tmp_path):
     found = ledger(make(tmp_path, {"psnr-y": measured(14.77)}, method="egox-no-gga"))
     assert entry(found, "psnr-y", "table2", "egox-no-gga").ours[0].verdict.text == "agrees"
