@@ -10,7 +10,7 @@ import pytest
 from benchmark.contenders import check_comparable, read_run
 from benchmark.errors import UserError
 from benchmark.results import read_results
-from leaderboard.rows import check_one_table, find_rows, grouped
+from leaderboard.rows import check_one_table, find_rows, find_rows_and_faults, grouped
 
 from .runs import PIXELS, TWO, edit, make_run
 
@@ -104,3 +104,81 @@ def test_a_row_without_weights_does_not_bring_rows_of_other_weights_together(tmp
         check_one_table(find_rows(folders))
     with pytest.raises(UserError, match="weights net of metric ssim differs"):
         check_comparable([read_run(folder) for folder in folders])
+
+
+def in_repository(root, folder):
+    """A run put into a results repository by hand; returns its results file."""
+    results = read_results(folder / "results.json")
+    file = root / "results" / results.split.name / results.protocol.name / results.method.id / f"{folder.name}.json"
+    file.parent.mkdir(parents=True)
+    file.write_bytes((folder / "results.json").read_bytes())
+    file.with_suffix(".scores.jsonl").write_bytes((folder / "scores.jsonl").read_bytes())
+    return file
+
+
+def test_runs_of_a_results_repository_are_found_with_their_scores_by_clip(tmp_path):
+    file = in_repository(tmp_path / "repository", make_run(tmp_path / "runs", "a"))
+    for path in (tmp_path / "repository", tmp_path / "repository" / "results", file.parent, file):
+        (row,) = find_rows([path])
+        assert (row.run, row.file) == ("0123456789abcdef", file.resolve())
+        assert len(row.read().records) == 24
+        assert row.folder == file.resolve().with_suffix("")  # which is not there: features and videos never enter
+
+
+def test_files_of_clips_in_a_run_are_not_taken_for_a_repository(tmp_path):
+    folder = make_run(tmp_path / "results", "a")  # a user may call the folder of runs so
+    (folder / "clips").mkdir()
+    (folder / "clips" / "0123456789abcdef.json").write_text("{}")
+    assert [row.file.name for row in find_rows([tmp_path])] == ["results.json"]
+
+
+def damaged(root):
+    """Six runs of which five do not fit, each for another reason; returns their folders by reason."""
+    folders = {name: make_run(root, name) for name in ("fine", "nan", "schema", "metric", "missing", "twice", "torn")}
+    for name, old, new in (("nan", b'"mean": 20', b'"mean": NaN, "x": 20'), ("schema", b'"schema": 2', b'"schema": 9')):
+        file = folders[name] / "results.json"
+        data = file.read_bytes().replace(old, new, 1)
+        assert data != file.read_bytes()
+        file.write_bytes(data)
+    metrics = dict(read_results(folders["metric"] / "results.json").metrics)
+    edit(folders["metric"], metrics=metrics | {"beauty": metrics["psnr"]})
+    for name, change in (("missing", slice(0, -1)), ("twice", slice(0, None)), ("torn", slice(0, None))):
+        scores = folders[name] / "scores.jsonl"
+        lines = scores.read_bytes().splitlines(keepends=True)[change]
+        lines = [*lines, lines[0]] if name == "twice" else lines
+        scores.write_bytes(b"".join(lines)[: -100 if name == "torn" else None])
+    return folders
+
+
+def test_files_that_do_not_fit_cost_no_other_run_its_place_and_each_is_one_sentence(tmp_path):
+    folders = damaged(tmp_path)
+    rows, faults = find_rows_and_faults([tmp_path])
+    assert [row.results.method.id for row in rows] == ["fine"]
+    assert len(faults) == 6
+    assert [fault.replace(f"{tmp_path}/", "").replace("/unseen/pixels/0123456789abcdef", "") for fault in faults[:5]] == [
+        "metric/results.json: metric 'beauty' is not known to this version; score the run again with it",
+        "missing/scores.jsonl: 1 clip is missing (23 of 24); copy the run's own file, or score the run again",
+        "nan/results.json, line 19: NaN is no number; expected null with a reason: score the run again",
+        "schema/results.json: results schema 9, this version reads 2; score the run again",
+        "torn/scores.jsonl, line 24: not JSON (Input data was truncated); it may be cut short: score the run again",
+    ]
+    said = "clip 'c000' comes twice; copy the run's own file, or score the run again"
+    assert faults[5] == f"{folders['twice'] / 'scores.jsonl'}: {said}"
+    with pytest.raises(UserError):
+        find_rows([folders["nan"]])
+
+
+def test_nan_in_a_line_of_scores_is_named_and_a_method_of_that_name_is_none(tmp_path):
+    make_run(tmp_path, "NaN")
+    scores = make_run(tmp_path, "b") / "scores.jsonl"
+    scores.write_bytes(scores.read_bytes().replace(b'"value":', b'"value":NaN,"was":', 1))
+    (tmp_path / "NaN" / "unseen" / "pixels" / "0123456789abcdef" / "results.json").open("a").write("x")
+    faults = find_rows_and_faults([tmp_path])[1]
+    assert "trailing characters" in faults[0]
+    assert faults[1] == f"{scores}, line 1: NaN is no number; expected null with a reason: score the run again"
+
+
+def test_a_file_nested_too_deeply_is_a_fault_as_any_other(tmp_path):
+    file = make_run(tmp_path, "a") / "results.json"
+    file.write_text("[" * 100_000)
+    assert find_rows_and_faults([tmp_path])[1] == [f"{file}: not a results file (nested too deeply); score the run again"]
