@@ -1,0 +1,1 @@
+"""Results in the formats of the Hugging Face hub."""
