@@ -385,8 +385,12 @@ def write_lossless(path: Path, frames: Iterable[Frames], *, fps: float) -> None:
         container.mux(stream.encode(None))
 
 
-def write_h264(path: Path, frames: Iterable[Frames], *, fps: float, crf: int = 18) -> None:
-    """H.264 yuv420p mp4 that players and browsers show; for looking and for datasets, never for predictions."""
+def write_h264(path: Path, frames: Iterable[Frames], *, fps: float, crf: int = 18, keyframe_every: int | None = None) -> None:
+    """H.264 yuv420p mp4 that players and browsers show; for looking and for datasets, never for predictions.
+
+    keyframe_every: at most so many frames from one key frame to the next, and none that needs a later one, so that a player
+    reaches any frame at once; None leaves it to the encoder.
+    """
     import av
     from av.codec.context import Flags
 
@@ -400,6 +404,8 @@ def write_h264(path: Path, frames: Iterable[Frames], *, fps: float, crf: int = 1
                 # mbtree off: with it, equal frames were measured to give other bytes in about 1 of 100 runs (one thread, busy
                 # machine); without it never, in 350
                 stream.options = {"crf": str(crf), "preset": "slow", "mbtree": "0"}
+                if keyframe_every is not None:
+                    stream.options |= {"g": str(keyframe_every), "bf": "0"}
                 stream.codec_context.flags |= int(Flags.bitexact)
                 stream.codec_context.thread_count = 1
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")

@@ -55,8 +55,10 @@ def legend(
     if any(metric in METRICS and METRICS[metric].direction == "truth" for metric in shown):
         lines.append(f"{ARROWS['truth']}  best where nearest to the truth's own value: neither end is good in itself")
     empty = _empty(rows, shown)
+    counts: dict[str, list[str]] = {}
     for label, row in zip(labels, rows):
-        lines += _counts(label, row, [metric for metric in shown if metric not in empty])
+        counts.setdefault(_counts(row, [metric for metric in shown if metric not in empty]), []).append(label)
+    lines += [f"{', '.join(whose)}: {count}" for count, whose in counts.items() if count]
     return [*lines, *_reasons(rows, empty), *_chance(rows, labels, shown), *_floors(rows, labels, shown), *_validity(hidden)]
 
 
@@ -131,8 +133,8 @@ def _about_intervals(rows: Sequence[Row], labels: Sequence[str], shown: Sequence
     return lines + notes
 
 
-def _counts(label: str, row: Row, shown: Collection[str]) -> list[str]:
-    """What became of the clips that have no number, and how many numbers carry a note; empty where there is nothing to say."""
+def _counts(row: Row, shown: Collection[str]) -> str:
+    """What became of the clips that have no number, and how many numbers carry a note; "" where there is nothing to say."""
     metrics = [row.results.metrics[metric] for metric in shown]
     errors = max((value.errors for value in metrics), default=0)
     undefined = max((value.undefined for value in metrics), default=0)
@@ -153,4 +155,4 @@ def _counts(label: str, row: Row, shown: Collection[str]) -> list[str]:
         )
         if count
     ]
-    return [f"{label}: of {row.results.n_expected} clips {', '.join(said)}"] if said else []
+    return f"of {row.results.n_expected} clips {', '.join(said)}" if said else ""

@@ -1,0 +1,167 @@
+"""The site as one folder: built beside its place, then put there whole, so that a kill leaves the old site or the new one."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from benchmark.canvas import MINI
+from benchmark.errors import UserError
+from benchmark.progress import Task
+
+from ..formats.latex import latex
+from ..formats.wide_csv import wide_csv
+from ..long_csv import lines_of, to_text
+from ..table import Sheet
+from .facts import TableFacts, facts_of
+from .media import Allowed, Source, encode, source_of
+from .names import slug_of
+from .pages import Site, clip_page, metric_page, table_page
+
+MARKER = "egox-bench-site.json"
+"""Tells a site of ours from a folder that must not be replaced."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """What was built. faults: what was left out, a sentence each."""
+
+    folder: Path
+    pages: int
+    videos: int
+    bytes: int
+    faults: tuple[str, ...]
+
+
+def build_site(
+    sheets: Sequence[Sheet],
+    out: Path,
+    *,
+    faults: Sequence[str] = (),
+    local: bool = False,
+    generated: frozenset[str] = frozenset(),
+    data: str | None = None,
+    videos: bool = True,
+    progress: Task = lambda done, total, what: None,
+) -> Built:
+    """Write the site of these tables to `out`, in place of a site that is there.
+
+    faults: results that could not be read, told on the pages. local: show all pixels of data that may not be passed on.
+    generated: methods whose videos a model made anew, beside those that were trained by us. data: where clips come from, where
+    runs do not say. videos: whether clips get videos at all.
+    Raises UserError where `out` is there and no site, and for scores by clip that are damaged.
+    """
+    _check_place(out)
+    tables = facts_of(sheets)
+    site = Site(tables=tuple(tables), licence=_licence(tables, local=local))
+    told = list(faults)
+    with _aside(out) as folder:
+        _copy_static(folder)
+        count = 0
+        for table in tables:
+            count += _write_table(folder, site, table, told, local=local, generated=generated, data=data, videos=videos,
+                                  progress=progress)  # fmt: skip
+        for table in tables:  # last: they tell of all that was left out
+            _write(folder / f"{table.slug}.html", table_page(site, table, faults=told))
+        shutil.copyfile(folder / f"{tables[0].slug}.html", folder / "index.html")
+        _write(folder / MARKER, msgspec.json.encode({"schema": 1, "tables": [table.slug for table in tables]}).decode() + "\n")
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        pages, size = sum(path.suffix == ".html" for path in files), sum(path.stat().st_size for path in files)
+    return Built(folder=out, pages=pages, videos=count, bytes=size, faults=tuple(told))
+
+
+def _write_table(
+    folder: Path, site: Site, table: TableFacts, told: list[str], *, local: bool, generated: frozenset[str], data: str | None,
+    videos: bool, progress: Task,
+) -> int:  # fmt: skip
+    """Everything of a table but its own page; returns how many videos there are."""
+    inner = folder / table.slug
+    inner.mkdir()
+    _write(inner / "table.csv", wide_csv([table.sheet]))
+    _write(inner / "long.csv", to_text([line for row in table.rows for line in lines_of(row.row)]))
+    _write(inner / "table.tex", latex([table.sheet], caption=table.sheet.title, label=f"tab:{table.slug}"))
+    results = [{"run": row.row.run, "results": msgspec.to_builtins(row.row.results)} for row in table.rows]
+    _write(inner / "results.json", msgspec.json.format(msgspec.json.encode(results, order="sorted"), indent=1).decode() + "\n")
+    for column in table.sheet.columns:
+        _write(inner / f"metric-{slug_of(column.metric)}.html", metric_page(site, table, column))
+    allowed = Allowed(everything=table.on_sim or local, generated=generated)
+    source = _source(table, allowed, told, data=data, progress=progress) if videos else None
+    fps = _fps(table)
+    count = 0
+    for number, clip in enumerate(table.clips):
+        progress(number, len(table.clips), f"{table.sheet.split}: {clip.clip}")
+        place = inner / "media" / clip.file
+        players = encode(clip, table, place, source=source, fps=fps, allowed=allowed, faults=told) if videos else ()
+        count += len(players)
+        why = "No video: the runs kept none, or it may not be shown." if videos else "This site was built without videos."
+        _write(inner / f"clip-{clip.file}.html", clip_page(site, table, clip, players=players, fps=fps, no_videos=why))
+    progress(len(table.clips), len(table.clips), "")
+    return count
+
+
+def _source(table: TableFacts, allowed: Allowed, told: list[str], *, data: str | None, progress: Task) -> Source | None:
+    if not allowed.everything:
+        return None
+    try:
+        return source_of(table, data=data, progress=progress)
+    except UserError as error:
+        told.append(f"{table.sheet.title}: no exo view and no truth beside the videos: {error}")
+        return None
+
+
+def _fps(table: TableFacts) -> float:
+    """Of the protocol's canvas; where this version does not know the protocol, of the mini canvas."""
+    from benchmark.protocols import load_protocol
+
+    try:
+        return load_protocol(table.rows[0].row.results.protocol.name).canvas.fps
+    except UserError:
+        return MINI.fps
+
+
+def _licence(tables: Sequence[TableFacts], *, local: bool) -> str:
+    if all(table.on_sim for table in tables):
+        return "All pictures are of the simulated world; they may be shown and passed on."
+    if local:
+        return "A private page: it shows pictures of licensed data. Do not pass it on."
+    return "Pictures of licensed data are not shown: videos here were generated by methods, and others are left out."
+
+
+def _check_place(out: Path) -> None:
+    if out.exists() and not (out / MARKER).is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out}: there is something else here already; name a new or empty folder with --out")
+
+
+@contextmanager
+def _aside(out: Path) -> Iterator[Path]:
+    """A folder beside `out` that takes its place at the end."""
+    out = out.resolve()
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror or error}); name another folder with --out") from error
+    try:
+        yield folder
+        folder.chmod(0o755)
+        old = folder.with_name(f"{folder.name}.old")
+        if out.exists():
+            out.rename(old)
+        folder.rename(out)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _copy_static(folder: Path) -> None:
+    shutil.copytree(Path(__file__).parent / "static", folder / "static")
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
