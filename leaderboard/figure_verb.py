@@ -116,10 +116,13 @@ def draw_attention(
     to: Path | None = None,
     as_json: bool = False,
 ) -> Path:
-    """Let the verb `attention` look, and keep its picture; of no clip that is named the first of fig5's. Returns where it is."""
-    import shutil
-    import tempfile
+    """Let the verb `attention` look, and keep its picture; its other files go into a folder NAME-attention beside it.
 
+    Where no clip is named, the first that fig5 would show is taken. Returns where the picture is.
+    """
+    import shutil
+
+    from benchmark.datasets.opening import SIM
     from benchmark.files import atomic_file
     from benchmark.verbs import verb
 
@@ -128,20 +131,19 @@ def draw_attention(
     for flag, values in (("--clips", clips), ("--frames", frames)):
         if len(values) > 1:
             raise UserError(f"{ATTENTION} shows one clip at one frame; {flag} names {len(values)}")
-    words = ["--clip", attention_clip(clips, split=split, data=data)]
+    clip = attention_clip(clips, split=split, data=data)
+    target = to or Path(f"{ATTENTION}.png")
+    parts = target.with_name(f"{target.stem}-attention")
+    words = ["--clip", clip, "--out", str(parts), *(["--json"] if as_json else [])]
     words += ["--frame", str(frames[0])] if frames else []
     for flag, value in (("--split", split), ("--data", data), ("--protocol", protocol)):
         words += [flag, value] if value is not None else []
-    target = to or Path(f"{ATTENTION}.png")
     app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(verb("attention"))
-    with tempfile.TemporaryDirectory(prefix="egox-bench-") as made:
-        words += ["--out", made, *(["--json"] if as_json else [])]
-        typer.main.get_command(app).main(words, prog_name="egox-bench attention", standalone_mode=False)
-        (picture,) = Path(made).glob("*/side-by-side.png")
-        atomic_file(target, lambda aside: shutil.copyfile(picture, aside))
-    if not (data or "sim").startswith("sim"):
-        print(licence_note(target, data or ""), file=sys.stderr)
+    app.command()(verb("attention"))  # by its flags, which are its public face, not by its Python arguments
+    typer.main.get_command(app).main(words, prog_name="egox-bench attention", standalone_mode=False)
+    atomic_file(target, lambda aside: shutil.copyfile(parts / clip / "side-by-side.png", aside))
+    if data is not None and data not in SIM:
+        print(licence_note(target, data), file=sys.stderr)
     print(f"written: {target}", file=sys.stderr)
     return target
 

@@ -62,8 +62,8 @@ def _sizes(columns: int, blocks: Sequence[Block]) -> list[tuple[int, int]]:
 
 
 def _scale(width: int) -> float:
-    """A whole number of times where pictures are small, the nearest to WIDTH; else the factor that gives WIDTH."""
-    return float(max(1, round(WIDTH / width))) if width <= 1.2 * WIDTH else WIDTH / width
+    """A whole number of times where pictures are small, the nearest to WIDTH up to 3; else the factor that gives WIDTH."""
+    return float(min(3, max(1, round(WIDTH / width)))) if width <= 1.2 * WIDTH else WIDTH / width
 
 
 def _text_size(headings: Sequence[str], sizes: Sequence[tuple[int, int]], width: int) -> int:

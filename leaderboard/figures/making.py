@@ -12,7 +12,8 @@ import numpy as np
 from benchmark.canvas import Canvas
 from benchmark.clip import Clip, Input
 from benchmark.datasets.dataset import Dataset
-from benchmark.datasets.opening import SIM, open_dataset
+from benchmark.datasets.opening import open_dataset
+from benchmark.datasets.sim.dataset import SimDataset
 from benchmark.errors import UserError
 from benchmark.job import manifest_of
 from benchmark.progress import progress
@@ -103,7 +104,7 @@ def make(name: str, paths: Sequence[Path], asked: Asked) -> Made:
     return Made(
         png=_png(picture, shows),
         shows=shows,
-        private=not any(results.split.dataset.startswith(name) for name in SIM),
+        private=not isinstance(dataset, SimDataset),
         notes=(*picked.notes, *told),
     )
 
@@ -280,7 +281,9 @@ def _footer(picked: Picked) -> list[str]:
     for column in picked.columns:
         if column.row.results.method.remark:
             remarks.setdefault(column.row.results.method.remark, []).append(column.label)
-    lines = [f"{split.dataset} {split.name} ({split.digest}) · {protocol.name}@{protocol.version}"]
+    seeds = sorted({column.row.results.seed for column in picked.columns})
+    told = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+    lines = [f"{split.dataset} {split.name} ({split.digest}) · {protocol.name}@{protocol.version} · {told}"]
     return lines + [f"{REMARK}  {', '.join(labels)}: {remark}" for remark, labels in remarks.items()]
 
 
@@ -291,5 +294,5 @@ def _png(picture: Frames, shows: Contents) -> bytes:
     info = PngInfo()
     info.add_itxt(KEY, shows.to_text())
     file = BytesIO()
-    Image.fromarray(picture).save(file, format="PNG", pnginfo=info, optimize=True)
+    Image.fromarray(picture).save(file, format="PNG", pnginfo=info)
     return file.getvalue()
