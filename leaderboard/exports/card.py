@@ -12,6 +12,9 @@ from ..rows import Row, grouped
 from .model_index import front_matter
 
 README = "README.md"
+INDEX = "model_index.json"
+"""What diffusers reads first in a folder of weights."""
+
 _FRONT = re.compile(r"\A---\n.*?\n---\n\s*", re.DOTALL)
 _LICENCES = {"Apache-2.0": "apache-2.0", "MIT": "mit", "BSD-3-Clause": "bsd-3-clause", "CC-BY-4.0": "cc-by-4.0"}
 """The hub's names of licences that a method may declare; another is left to its owner to write in."""
@@ -31,8 +34,9 @@ def card(rows: Sequence[Row], *, own: Sequence[Row], weights: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{file}: cannot be read ({error}); name the folder of the weights with --weights") from None
     tables = [markdown(sheet_of(group)) for group in grouped(row for row in rows if not row.results.partial)]
+    library = "diffusers" if (weights / INDEX).is_file() else ""
     parts = [
-        front_matter(own, licence=licence_of(own[0].results.method.id)),
+        front_matter(own, licence=licence_of(own[0].results.method.id), library=library),
         _FRONT.sub("", text).strip() + "\n",
         "## Results\n",
         "Measured with egox-bench; a number has a meaning only with its protocol, which stands above each table.\n",

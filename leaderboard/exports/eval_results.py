@@ -61,4 +61,5 @@ def _notes(row: Row, metric: str) -> str:
         parts.append(f"95 % interval {value.low:.6g} to {value.high:.6g}")
     if results.method.privileged != "none":
         parts.append(f"sees truth while it generates ({results.method.privileged})")
+    parts += [results.method.remark] if results.method.remark else []
     return ", ".join(parts)

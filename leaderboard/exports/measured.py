@@ -16,7 +16,7 @@ def chosen(rows: Sequence[Row], method: str | None) -> list[Row]:
     """The runs of one method, in order of split, protocol and seed.
 
     method: its id, which may be left out where there is one only, control rows aside. Raises UserError for an unknown or
-    missing name, for a control, and for a partial run.
+    missing name, for a control, for a partial run, and where nothing has a number.
     """
     ids = sorted({row.results.method.id for row in rows if not row.results.method.control})
     if method is None and len(ids) != 1:
@@ -30,6 +30,8 @@ def chosen(rows: Sequence[Row], method: str | None) -> list[Row]:
             raise UserError(f"{name} ({row.run}) is a control: it has no model page")
         if row.results.partial:
             raise UserError(f"{name} ({row.run}) is partial: finish it without --limit and --clips")
+    if all(value.mean is None for row in own for value in row.results.metrics.values()):
+        raise UserError(f"no metric of {name} has a number in these runs: there is nothing to export")
     return sorted(own, key=_order)
 
 
@@ -39,10 +41,9 @@ def _order(row: Row) -> tuple[object, ...]:
 
 
 def circumstances(row: Row, metric: str) -> dict[str, object]:
-    """What a number must not be read without: protocol, versions, seed, counts, its interval, how truth was seen."""
+    """What a number must not be read without: versions, seed, counts, its interval, how truth was seen, the method's remark."""
     results, value = row.results, row.results.metrics[metric]
     found: dict[str, object] = {
-        "protocol": f"{results.protocol.name}@{results.protocol.version}",
         "protocol_digest": results.protocol.digest,
         "metric_version": value.version,
         "seed": results.seed,
@@ -54,4 +55,6 @@ def circumstances(row: Row, metric: str) -> dict[str, object]:
         found |= {"low_95": value.low, "high_95": value.high}
     if results.method.privileged != "none":
         found["sees_truth"] = results.method.privileged
+    if results.method.remark:
+        found["remark"] = results.method.remark
     return found

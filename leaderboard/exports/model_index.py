@@ -32,7 +32,7 @@ def eval_results(rows: Sequence[Row]) -> list[EvalResult]:
             metric_type=metric,
             metric_name=_title(metric, row),
             metric_value=row.results.metrics[metric].mean,
-            metric_config=row.results.protocol.name,
+            metric_config=f"{row.results.protocol.name}@{row.results.protocol.version}",
             metric_args=circumstances(row, metric),
         )
         for row in rows
@@ -41,10 +41,11 @@ def eval_results(rows: Sequence[Row]) -> list[EvalResult]:
     ]
 
 
-def front_matter(rows: Sequence[Row], *, licence: str = "") -> str:
+def front_matter(rows: Sequence[Row], *, licence: str = "", library: str = "") -> str:
     """YAML between two lines of dashes, as a README.md on the hub begins with; ends in a newline.
 
-    rows: of one method, whose id becomes the model's name. licence: an id of the hub ("apache-2.0"), "" for none.
+    rows: of one method, whose id becomes the model's name. licence, library: ids of the hub ("apache-2.0",
+    "diffusers"), "" for none.
     """
     from huggingface_hub import ModelCardData
 
@@ -52,7 +53,7 @@ def front_matter(rows: Sequence[Row], *, licence: str = "") -> str:
         model_name=rows[0].results.method.id,
         eval_results=eval_results(rows),
         license=licence or None,
-        library_name="diffusers" if licence else None,
+        library_name=library or None,
         pipeline_tag=TASK,
         tags=["egox-bench", "exocentric-to-egocentric", "video-generation"],
     )
