@@ -20,7 +20,7 @@ from ..formats.wide_csv import wide_csv
 from ..long_csv import lines_of, to_text
 from ..table import Sheet
 from .facts import TableFacts, facts_of
-from .media import Allowed, Source, encode, source_of
+from .media import Allowed, Source, canvas_of, encode, source_of
 from .names import slug_of
 from .pages import Site, clip_page, metric_page, table_page
 
@@ -106,7 +106,7 @@ def _write_table(
 
 
 def _source(table: TableFacts, allowed: Allowed, told: list[str], *, data: str | None, progress: Task) -> Source | None:
-    if not allowed.everything:
+    if not allowed.everything or not any(row.folder.video(clip.clip).is_file() for row in table.rows for clip in table.clips):
         return None
     try:
         return source_of(table, data=data, progress=progress)
@@ -116,11 +116,9 @@ def _source(table: TableFacts, allowed: Allowed, told: list[str], *, data: str |
 
 
 def _fps(table: TableFacts) -> float:
-    """Of the protocol's canvas; where this version does not know the protocol, of the mini canvas."""
-    from benchmark.protocols import load_protocol
-
+    """Of the canvas; where that is not known, as the mini canvas has it."""
     try:
-        return load_protocol(table.rows[0].row.results.protocol.name).canvas.fps
+        return canvas_of(table).fps
     except UserError:
         return MINI.fps
 

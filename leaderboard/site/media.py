@@ -74,6 +74,22 @@ class Source:
         raise UserError(f"clip {name}: not in split {self.manifest.split!r} of {self.manifest.dataset}")
 
 
+def canvas_of(table: TableFacts) -> Canvas:
+    """The canvas that the rows' videos have: as their run.json names it, else that of their protocol.
+
+    Raises UserError where neither is known here.
+    """
+    from benchmark.canvas import CANVASES
+    from benchmark.protocols import load_protocol
+
+    for row in table.rows:
+        record = read_run_record(row.folder)
+        for canvas in CANVASES.values():
+            if record is not None and record.identity.canvas == repr(canvas):
+                return canvas
+    return load_protocol(table.rows[0].row.results.protocol.name).canvas
+
+
 def source_of(table: TableFacts, *, data: str | None, progress: Task) -> Source:
     """Opens the data that the rows were measured on: `data`, or what their run.json names.
 
@@ -81,12 +97,11 @@ def source_of(table: TableFacts, *, data: str | None, progress: Task) -> Source:
     """
     from benchmark.datasets.opening import open_dataset
     from benchmark.inputs import Input
-    from benchmark.protocols import load_protocol
 
     results = table.rows[0].row.results
+    record = next((found for row in table.rows if (found := read_run_record(row.folder)) is not None), None)
     if data is None:
-        records = (read_run_record(row.folder) for row in table.rows)
-        data = next((record.data for record in records if record is not None), "sim" if table.on_sim else None)
+        data = record.data if record is not None else "sim" if table.on_sim else None
     if data is None:
         raise UserError(f"{results.split.dataset}: no run says where its clips are; name the folder with --data")
     dataset = open_dataset(data)
@@ -95,7 +110,7 @@ def source_of(table: TableFacts, *, data: str | None, progress: Task) -> Source:
         raise UserError(
             f"split {results.split.name} of {data} has digest {manifest.digest}, the runs were measured on {results.split.digest}"
         )
-    canvas = load_protocol(results.protocol.name).canvas
+    canvas = canvas_of(table)
     wanted = {clip.clip for clip in table.clips}
     rows = [row for row in manifest.rows if row.clip_id in wanted]
     dataset.prepare(rows, canvas, needs=frozenset({Input.EXO_VIDEO, Input.TRUTH}), workers=1, progress=progress)
