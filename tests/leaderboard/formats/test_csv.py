@@ -44,8 +44,8 @@ def test_the_table_can_be_drawn_again_from_the_wide_csv(tmp_path):
             value, low, high, n = (row[f"{column.metric}{end}"] for end in METRIC_COLUMNS[:4])
             decimals = METRICS[column.metric].decimals
             drawn = f"{value:.{decimals}f}±{(high - low) / 2:.{decimals}f}" + (f" (n {n})" if n != row.n_scored else "")
-            signs: dict[str, str] = dict(SIGNS)
-            assert (drawn + signs.get(row[f"{column.metric}_mark"], "")).rstrip() == text.rstrip()
+            signs = {str(mark): sign for mark, sign in SIGNS.items()}
+            assert (drawn + signs.get(str(row[f"{column.metric}_mark"]), "")).rstrip() == text.rstrip()
         assert line[-1] == f"{row.n_scored}/{row.n_expected}"
 
 
