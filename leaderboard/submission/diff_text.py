@@ -104,8 +104,8 @@ def _cells(one: MetricChange) -> tuple[str, ...]:
     decimals = METRICS[one.metric].decimals if one.metric in METRICS else 4
     title = METRICS[one.metric].title if one.metric in METRICS else one.metric
     difference = "" if one.difference is None else f"{one.difference:+.{decimals}f}"
-    said = [one.why] if one.why else [one.better] if one.better else []
-    said += [BEYOND] if one.beyond and not one.why else []
+    # within the interval a direction would be read as a finding
+    said = [one.why] if one.why else [one.better, BEYOND] if one.beyond else []
     said += [_counts(one.old, one.new)] if one.old is not None and one.new is not None else []
     return (title, _value(one.old, decimals), _value(one.new, decimals), difference, ", ".join(part for part in said if part))
 

@@ -70,7 +70,7 @@ def test_the_text_by_hand(versions):
         "- gone seed=0 · sim-2 unseen · mini@2 · 01234567\n"
         "~ moved seed=0 · sim-2 unseen · mini@2 · 01234567\n"
         "    metric              old          new  difference\n"
-        "    PSNR         20.00±1.00   20.50±1.00       +0.50  better\n"
+        "    PSNR         20.00±1.00   20.50±1.00       +0.50\n"
         "    SSIM        0.500±0.100  0.800±0.100      +0.300  better, beyond the old interval\n"
         "    ST-LPIPS    0.500±0.100  0.800±0.100      +0.300  worse, beyond the old interval\n"
         "    FVD                   –       900.00              n 0 → 24, undefined 24 → 0\n"
