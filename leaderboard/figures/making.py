@@ -17,7 +17,7 @@ from benchmark.datasets.sim.dataset import SimDataset
 from benchmark.errors import UserError
 from benchmark.job import manifest_of
 from benchmark.progress import progress
-from benchmark.protocols.protocol import load_protocol
+from benchmark.protocols.protocol import Protocol, load_protocol
 from benchmark.registry import load_registry
 from benchmark.results import ClipRecord
 from benchmark.run_record import read_run_record
@@ -93,7 +93,7 @@ def make(name: str, paths: Sequence[Path], asked: Asked) -> Made:
             f"the runs are of {results.split.dataset} {results.split.name} ({results.split.digest}), but the data has"
             f" {dataset.name} {manifest.split} ({manifest.digest}); name the data that they were made on with --data"
         )
-    canvas = (protocol or load_protocol(results.protocol.name)).canvas
+    canvas = (protocol or _protocol_of(picked.prior.row)).canvas
     records = {column.row.run: {one.clip: one for one in column.row.read().records} for column in picked.columns}
     chosen, told = _clips(figure, picked, records, manifest, asked)
     frames = _frames(figure, canvas, asked)
@@ -136,6 +136,14 @@ def _dataset_of(row: Row) -> Dataset:
         return open_dataset(record.data)
     except UserError as error:
         raise UserError(f"{error} (the runs were made on {record.data}; if it lies elsewhere now: --data)") from None
+
+
+def _protocol_of(row: Row) -> Protocol:
+    """The protocol by the name that the results have; one's own has no such name."""
+    try:
+        return load_protocol(row.results.protocol.name)
+    except UserError as error:
+        raise UserError(f"{error}; if it is your own, name its file with --protocol") from None
 
 
 def _clips(

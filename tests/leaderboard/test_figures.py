@@ -333,6 +333,11 @@ def test_runs_without_a_record_need_the_data_named(world: World):
         world.make(data=None)
 
 
+def test_a_protocol_of_ones_own_is_asked_for_by_its_file(world: World):
+    with pytest.raises(UserError, match=r"unknown protocol 'pixels'; .*; if it is your own, name its file with --protocol"):
+        world.make(protocol=None)
+
+
 def test_runs_under_two_protocols_are_not_mixed(world: World):
     folder = world.run("egox", key="other")
     edit(folder, protocol=ProtocolHeader(name="other", version=1, digest="d"))
