@@ -1,1 +1,1 @@
-"""The leaderboard: results.json files in, tables and CSV out. Runs no model and measures nothing."""
+"""The leaderboard: results in, tables, figures and the page out. Measures nothing; `reproduce` has the benchmark run what is missing."""

@@ -98,22 +98,22 @@ def sheet_of(
     columns: Sequence[str] | None = None,
     labels: Mapping[str, str] | None = None,
     order: Sequence[str] | None = None,
-    notes: Sequence[str] = (),
+    beside: Sequence[Row] = (),
 ) -> Sheet:
     """Lay out rows, reference rows below.
 
     columns: metrics to show of those that the rows have; None for all. labels: what methods are called here, by id.
-    order: ids of methods, first to last, others behind; None puts the best by the first metric first. notes: lines that end
-    the legend. Marks are of all metrics that were measured, shown or not: hiding a column must not make another significant.
+    order: ids of methods, first to last, others behind; None puts the best by the first metric first. beside: control
+    rows that are not shown and bear columns out (`validity`). Marks are of all metrics that were measured, shown or not: hiding a column must not make another significant.
     Raises UserError where rows were not measured on the same clips in the same way, and ValueError for no rows.
     """
     if not rows:
         raise ValueError("a table needs at least one row")
-    check_one_table(rows)
+    check_one_table([*rows, *beside])
     ordered = sorted(rows, key=lambda row: _rank(row, order))
     shown = [metric for metric in ordered[0].metric_ids if columns is None or metric in columns]
     names = _names(ordered, labels or {})
-    hidden = withheld(ordered)
+    hidden = withheld([*ordered, *beside])
     marks = {metric: found for metric, found in marks_of(ordered).items() if metric not in hidden}
     lines = []
     for place, row in enumerate(ordered):
@@ -131,7 +131,7 @@ def sheet_of(
         lines=tuple(lines),
         competing=sum(row.competes for row in ordered),
         marks=visible,
-        legend=(*told, *notes),
+        legend=tuple(told),
     )
 
 

@@ -54,7 +54,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         results, method = row.results, row.results.method
         if results.split.name not in self.splits:
             return False
-        if method.control or method.privileged != "none":
+        if is_reference(row):
             return self.controls
         return method.id in self.labels or (self._takes_others(results.split.dataset) and method.id not in self.not_others)
 
@@ -69,6 +69,11 @@ class Shown:
     view: View
     sheets: tuple[Sheet, ...]
     left_out: tuple[str, ...]
+
+
+def is_reference(row: Row) -> bool:
+    """Whether a row is for reference only: a control, or one that saw truth."""
+    return row.results.method.control or row.results.method.privileged != "none"
 
 
 def names() -> list[str]:
@@ -104,16 +109,18 @@ def show(view: View, rows: Sequence[Row]) -> Shown:
     Partial runs never enter a view. Raises UserError where nothing remains.
     """
     wanted = [row for row in rows if view.shows(row)]
-    whole = [row for row in wanted if not row.results.partial]
+    # control rows bear columns out where the view does not show them, too
+    whole = [row for row in rows if not row.results.partial and (view.shows(row) or is_reference(row))]
     said = [f"{row.results.method.id} ({row.run}) is partial: {PARTIAL_RUNS}" for row in wanted if row.results.partial]
     sheets = []
     for split in view.splits:
         groups = grouped(row for row in whole if row.results.split.name == split)
         groups = [group for group in groups if any(row.competes for row in group)]
         for group in groups:
-            protocol = group[0].results.protocol.name
-            columns = view.columns.get(protocol)
-            sheets.append(sheet_of(group, columns=columns, labels=view.labels, order=[row.method for row in view.rows]))
+            shown, beside = ([row for row in group if view.shows(row) is wanted] for wanted in (True, False))
+            columns = view.columns.get(group[0].results.protocol.name)
+            order = [row.method for row in view.rows]
+            sheets.append(sheet_of(shown, columns=columns, labels=view.labels, order=order, beside=beside))
         there = {row.results.method.id for group in groups for row in group}
         lacking = [row for row in view.rows if row.method not in there]
         if lacking:

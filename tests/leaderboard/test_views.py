@@ -11,11 +11,12 @@ from benchmark.cli import build
 from benchmark.errors import UserError
 from benchmark.metrics import METRICS
 from benchmark.protocols import load_protocol
+from benchmark.results import ClipScore
 from leaderboard.formats.terminal import texts
 from leaderboard.rows import find_rows
 from leaderboard.views import is_view, names, read_view, show
 
-from .runs import make_run
+from .runs import having, make_run
 
 
 def shown(root: Path, view: str = "paper1"):
@@ -74,6 +75,18 @@ def test_controls_stand_below_in_table_1_and_not_in_table_2(tmp_path):
     make_run(tmp_path, "oracle", split="seen", cap=True, privileged="truth", control=True)
     assert [line.label for line in shown(tmp_path).sheets[0].lines] == ["EgoX", "oracle"]
     assert [line.label for line in shown(tmp_path, "paper2").sheets[0].lines] == ["EgoX"]
+
+
+def test_controls_bear_columns_out_that_the_view_does_not_show(tmp_path):
+    protocol = having("psnr", "location-error-mini", "object-iou-mini", "contour-mini")
+    rows = (("egox", 0.5, {}), ("oracle", 1.0, {"privileged": "truth"}), ("shuffled", 0.02, {"privileged": "other_truth"}))
+    for method, iou, how in rows:
+        fixed = {"object-iou-mini": ClipScore(value=iou, chance=0.01)}
+        make_run(tmp_path, method, split="seen", protocol=protocol, fixed=fixed, control=method != "egox", **how)
+    (sheet,) = shown(tmp_path, "paper2").sheets
+    assert [line.label for line in sheet.lines] == ["EgoX"]
+    assert not any("withheld" in text for text in sheet.legend)
+    assert texts(sheet)[0][3].startswith("0.500")
 
 
 def test_rows_that_are_missing_are_named(tmp_path):
