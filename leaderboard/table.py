@@ -103,8 +103,9 @@ def sheet_of(
     """Lay out rows, reference rows below.
 
     columns: metrics to show of those that the rows have; None for all. labels: what methods are called here, by id.
-    order: ids of methods, first to last, others behind; None puts the best by the first metric first. beside: control
-    rows that are not shown and bear columns out (`validity`). Marks are of all metrics that were measured, shown or not: hiding a column must not make another significant.
+    order: ids of methods, first to last, others behind; None puts the best by the first metric first. beside: control rows that
+    are not shown and bear columns out (`validity`). Marks are of all metrics that were measured, shown or not: hiding a column
+    must not make another significant.
     Raises UserError where rows were not measured on the same clips in the same way, and ValueError for no rows.
     """
     if not rows:

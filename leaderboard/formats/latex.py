@@ -10,7 +10,8 @@ from .terminal import blocks
 PREAMBLE = r"% \usepackage{booktabs,graphicx}  \usepackage[utf8]{inputenc} or a newer engine"
 _SIGNS = {
     "±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "≈": r"$\approx$", "†": r"$\dagger$", "‡": r"$\ddagger$",
-    "§": r"\S", "¶": r"\P", "°": r"$^\circ$", "–": "--", "·": r"$\cdot$", "—": "---", "…": r"\ldots{}", "−": "$-$", "λ": r"$\lambda$",
+    "§": r"\S", "¶": r"\P", "°": r"$^\circ$", "–": "--", "·": r"$\cdot$", "—": "---", "…": r"\ldots{}",
+    "−": "$-$", "λ": r"$\lambda$",
 }  # fmt: skip
 _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
