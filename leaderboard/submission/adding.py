@@ -101,7 +101,7 @@ def _fitting(file: Path, known: Known) -> tuple[Row, Place]:
         row = row_of(file)
         place = place_of(row.results, row.run)
         records = row.read().records if row.records is not None else ()
-    except (UserError, RecursionError) as error:
+    except UserError as error:
         text = plain_fault(file, error)
         raise _Refused(text if text.startswith(str(file.parent)) else f"{file}: {text}") from None
     found = findings_of_results(row.results, data=file.read_bytes(), file=str(file), known=known)

@@ -13,9 +13,9 @@ import msgspec
 
 from benchmark.contenders import RECORDS, RESULTS
 from benchmark.errors import UserError
-from benchmark.results import ClipRecord, Results, read_records, read_results
+from benchmark.results import ClipRecord, Results
 
-from ..rows import REPOSITORY, plain_fault
+from ..rows import REPOSITORY, plain_fault, records_in, results_in
 from .contents import findings_of_records, findings_of_results
 from .findings import Finding, Level
 from .known import Known, shipped
@@ -97,8 +97,8 @@ def _entry(folder: Path, place: Place, kinds: Set[str], known: Known) -> tuple[E
     if RESULTS not in kinds:
         return None, [_about(place.records, "problem", "scores by clip without results; add the run again, or remove the file")]
     try:
-        results = read_results(folder / place.results)
-    except (UserError, RecursionError) as error:
+        results = results_in(folder / place.results)
+    except UserError as error:
         return None, [_unreadable(folder, place.results, error)]
     data = (folder / place.results).read_bytes()
     found = findings_of_results(results, data=data, file=str(place.results), known=known)
@@ -107,8 +107,8 @@ def _entry(folder: Path, place: Place, kinds: Set[str], known: Known) -> tuple[E
         found.append(_about(place.results, "warning", NO_RECORDS))
         return Entry(place=place, results=results, records=()), found
     try:
-        records = tuple(read_records(folder / place.records))
-    except (UserError, RecursionError) as error:
+        records = tuple(records_in(folder / place.records))
+    except UserError as error:
         return None, [*found, _unreadable(folder, place.records, error)]
     data = (folder / place.records).read_bytes()
     found += findings_of_records(results, records, data=data, file=str(place.records), known=known)
@@ -118,7 +118,7 @@ def _entry(folder: Path, place: Place, kinds: Set[str], known: Known) -> tuple[E
 NO_RECORDS = f"has no scores by clip beside it: no paired test can be made with this run; add its {RECORDS}"
 
 
-def _unreadable(folder: Path, inside: PurePosixPath, error: Exception) -> Finding:
+def _unreadable(folder: Path, inside: PurePosixPath, error: UserError) -> Finding:
     """The sentence of a file that does not fit, its path inside the repository, a line as the field."""
     file = folder / inside
     text = plain_fault(folder / inside.with_name(inside.name.replace(f".{RECORDS}", ".json")), error)

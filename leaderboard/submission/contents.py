@@ -7,13 +7,14 @@ file can prove which videos were scored.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from benchmark.errors import UserError, unknown
-from benchmark.metrics import METRICS
+from benchmark.metrics import EXTRACTORS, METRICS, weights_of
 from benchmark.results import Aggregate, ClipRecord, Header, Results
 
 from ..rows import repeated
@@ -34,6 +35,9 @@ AGAIN = "score the run again with this version"
 OWN = "copy the run's own scores.jsonl"
 ONE_RUN = "copy both files of one run, or score it again"
 CHANGED = "is not as egox-bench wrote it (edited, formatted, or other line ends); copy the run's own file byte for byte"
+_CONTROL = re.compile(r"(?<!\\)\\(?:u00[01][0-9a-f]|[bfr])")
+"""Control characters as JSON writes them; line breaks and tabs in a reason are let pass."""
+
 Said = tuple[Level, str, str]
 """Level, field, text."""
 
@@ -42,8 +46,7 @@ def findings_of_results(results: Results, *, data: bytes, file: str, known: Know
     """What is wrong with a results file that could be read. data: its bytes."""
     found = [*_method(results, known), *_whole(results), *_split(results, known), *_protocol(results, known)]
     found += [said for name, value in sorted(results.metrics.items()) for said in _metric(name, value, results)]
-    if data != results.to_bytes():
-        found.append(("problem", "", CHANGED))
+    found += _bytes(data, results.to_bytes())
     return [Finding(level=level, file=file, field=field, text=text) for level, field, text in found]
 
 
@@ -59,9 +62,16 @@ def findings_of_records(
         protocol = known.protocols.get(results.protocol.name)
         if protocol is not None and protocol.digest == results.protocol.digest:
             found += _recomputed(results, records, protocol)
-    if data != _canonical(records):
-        found.append(("problem", "", CHANGED))
+    found += _bytes(data, _canonical(records))
     return [Finding(level=level, file=file, field=field, text=text) for level, field, text in found]
+
+
+def _bytes(data: bytes, canonical: bytes) -> Iterator[Said]:
+    if data != canonical:
+        yield "problem", "", CHANGED
+    text = data.decode(errors="replace")
+    if _CONTROL.search(text) or not text.replace("\n", "").replace("\r", "").isprintable():
+        yield "problem", "", "holds characters that move a terminal's cursor or hide text; score the run again without them"
 
 
 def _canonical(records: Sequence[ClipRecord]) -> bytes:
@@ -171,6 +181,11 @@ def _metric(name: str, value: Aggregate, results: Results) -> Iterator[Said]:
             field,
             f"n {value.n} + undefined {value.undefined} + errors {value.errors} do not fit {results.n_expected} clips; {AGAIN}",
         )
+    needed = set(weights_of(EXTRACTORS[extractor])) if (extractor := METRICS[name].extractor) is not None else set()
+    if value.n > 0 and value.weights.keys() != needed:
+        # a row without weights fits rows of any: it must not be a way into another's table
+        named = [", ".join(sorted(names)) or "none" for names in (value.weights, needed)]
+        yield "problem", f"{field}.weights", f"names {named[0]}, but it is measured with {named[1]}; {AGAIN}"
     if (value.mean is None) != (value.n == 0) and METRICS[name].of == "clip":
         yield "problem", f"{field}.mean", f"is {value.mean} with n {value.n}; {AGAIN}"
     if value.mean is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
 from collections.abc import Sequence
@@ -64,7 +65,8 @@ def readme_of(folder: Path) -> tuple[str, list[str]]:
     faults += [f"{row.file}: partial, and not shown" for row in rows if row.results.partial]
     parts = [_ABOUT, "## Tables\n"]
     for group in grouped(row for row in whole if row.records is not None):
-        parts.append(markdown(sheet_of(group, notes=_about_sets(group))))
+        sheet = sheet_of(group)
+        parts.append(markdown(dataclasses.replace(sheet, legend=(*sheet.legend, *_about_sets(group)))))
     apart = grouped(row for row in whole if row.records is None)
     if apart:
         parts += ["## Without scores by clip\n", _WITHOUT, *(markdown(sheet_of(group)) for group in apart)]

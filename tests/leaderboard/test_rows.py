@@ -178,7 +178,16 @@ def test_nan_in_a_line_of_scores_is_named_and_a_method_of_that_name_is_none(tmp_
     assert faults[1] == f"{scores}, line 1: NaN is no number; expected null with a reason: score the run again"
 
 
-def test_a_file_nested_too_deeply_is_a_fault_as_any_other(tmp_path):
-    file = make_run(tmp_path, "a") / "results.json"
-    file.write_text("[" * 100_000)
-    assert find_rows_and_faults([tmp_path])[1] == [f"{file}: not a results file (nested too deeply); score the run again"]
+def test_files_that_are_no_text_or_nested_without_end_are_faults_as_any_other(tmp_path):
+    deep, bytes_ = make_run(tmp_path, "a") / "results.json", make_run(tmp_path, "b") / "results.json"
+    scores = make_run(tmp_path, "c") / "scores.jsonl"
+    deep.write_text("[" * 100_000)
+    bytes_.write_bytes(bytes_.read_bytes().replace(b'"b"', b'"\xff"'))
+    scores.write_bytes(scores.read_bytes().replace(b"take 1", b"take \xff"))
+    assert find_rows_and_faults([tmp_path])[1] == [
+        f"{deep}: not a results file (nested too deeply); score the run again",
+        f"{bytes_}: not a results file (a name or a text in it is not UTF-8); score the run again",
+        f"{scores}: not scores by clip (a name or a text in it is not UTF-8); score the run again",
+    ]
+    with pytest.raises(UserError, match="nested too deeply"):
+        find_rows([deep])

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from benchmark.datasets.sim.dataset import embedded_manifest
+from benchmark.metrics import EXTRACTORS, weights_of
 from benchmark.protocols.protocol import load_protocol
 from benchmark.results import (
     ClipRecord,
@@ -74,7 +75,12 @@ def _made(method: str, level: float, seed: int, failed: tuple[str, ...]) -> tupl
         split=SplitHeader(name="unseen", dataset=MANIFEST.dataset, digest=MANIFEST.digest, n=len(CLIPS)),
         protocol=ProtocolHeader(name="mini", version=MINI.version, digest=MINI.digest),
     )
-    return summarise(records, failed=failed, header=header, protocol=MINI), tuple(records)
+    weights = {
+        spec.id: dict.fromkeys(weights_of(EXTRACTORS[spec.extractor]), "0" * 16)
+        for spec, _ in MINI.metrics
+        if spec.extractor is not None
+    }
+    return summarise(records, failed=failed, weights=weights, header=header, protocol=MINI), tuple(records)
 
 
 def place(root: Path, folder: Path, **parts: str) -> Path:

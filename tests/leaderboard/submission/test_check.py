@@ -90,6 +90,12 @@ def test_a_file_nested_too_deeply_is_a_finding_and_no_crash(repository, mine):
     assert said(repository) == [f"problem: {RESULTS}: not a results file (nested too deeply); score the run again"]
 
 
+def test_bytes_that_are_no_text_are_a_finding_and_no_crash(repository, mine):
+    scores_of(mine).write_bytes(scores_of(mine).read_bytes().replace(CLIPS[0].encode(), b"\xff", 1))
+    why = "not scores by clip (a name or a text in it is not UTF-8); score the run again"
+    assert said(repository) == [f"problem: {SCORES}: {why}"]
+
+
 def test_other_bytes_with_the_same_meaning_are_a_problem(repository, mine):
     mine.write_text(json.dumps(json.loads(mine.read_text())))
     scores_of(mine).write_bytes(scores_of(mine).read_bytes().replace(b"\n", b"\r\n"))
@@ -176,9 +182,28 @@ def test_a_metric_of_another_version_is_named(repository, mine):
     assert said(repository) == [f"problem: {RESULTS}: metrics.psnr.version: is 9, this version has {ours}; {AGAIN}"]
 
 
+def test_a_metric_that_does_not_name_its_weights_is_a_problem(repository, mine):
+    edit_metric(mine, "eff-i", weights={})
+    text = f"names none, but it is measured with efficientnet-lite0; {AGAIN}"
+    assert said(repository) == [f"problem: {RESULTS}: metrics.eff-i.weights: {text}"]
+
+
+@pytest.mark.parametrize("hidden", ["\x1b[2J", "\u202e", "\r"])
+def test_characters_that_hide_or_move_are_a_problem_wherever_they_stand(repository, mine, hidden):
+    edit_metric(mine, "psnr", reason=f"a {hidden} b")
+    edit_record(mine, 0, notes=(f"a {hidden} b",))
+    text = "holds characters that move a terminal's cursor or hide text; score the run again without them"
+    assert said(repository) == [f"problem: {RESULTS}: {text}", f"problem: {SCORES}: {text}"]
+
+
+def test_line_breaks_in_a_reason_and_words_of_any_script_pass(repository, mine):
+    edit_metric(mine, "psnr", reason="two\nlines, \\u001b as text, für 方法")
+    assert said(repository) == []
+
+
 def test_metrics_that_the_protocol_does_not_measure_or_that_are_not_there_are_named(repository, mine):
     metrics = dict(read_results(mine).metrics)
-    metrics["lpips"] = msgspec.structs.replace(metrics.pop("ssim"), version=METRICS["lpips"].version)
+    metrics["lpips"] = msgspec.structs.replace(metrics.pop("ssim"), version=METRICS["lpips"].version, weights={"alexnet": "0"})
     edit_results(mine, metrics=metrics)
     assert said(repository) == [
         f"problem: {RESULTS}: metrics: lacks ssim, which mini measures; {AGAIN}",
