@@ -218,6 +218,9 @@ def _decoded(data: bytes, label: str) -> Any:
         return msgspec.json.decode(data)
     except msgspec.DecodeError as error:
         raise UserError(f"{label}: not JSON ({error}); it may be cut short: score the run again") from None
+    except (UnicodeDecodeError, RecursionError) as error:  # files of strangers
+        why = "nested too deeply" if isinstance(error, RecursionError) else "a text in it is not UTF-8"
+        raise UserError(f"{label}: {why}; score the run again") from None
 
 
 def _converted(raw: Any, kind: type[T], label: str, where: str) -> T:

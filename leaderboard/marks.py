@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from benchmark.standings import Standing
 
 Mark = Literal["best", "second", "leading", ""]
+NO_SCORES = "scores by clip are missing"
+NO_FEATURES = "not compared, for the features of single clips are not beside these results"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,18 +51,25 @@ def marks_of(rows: Sequence[Row]) -> dict[str, Marks]:
 
     Rows must belong into one table. Rows that differ in seed only are one method, which the tests see averaged, and share its
     mark. The tests and the order are those of `benchmark.comparison`: methods are ranked on the clips that they share, and the
-    family of Holm's correction is all pairs of competing methods times all metrics. They read the scores by clip of each row;
-    where a row lacks them nothing is called separated. Metrics that this version does not know have no marks, nor have those
-    whose best is nearest to the truth's own value where no complete run of the truth is known, in the table or beside its
-    rows. A row of still videos is never marked.
+    family of Holm's correction is all pairs of competing methods times all metrics. They read the scores by clip of each row; a
+    row that lacks them takes no part, and where fewer than two have them nothing is called separated. Metrics that this version
+    does not know have no marks, nor have those whose best is nearest to the truth's own value where no complete run of the truth
+    is known, in the table or beside its rows. A row of still videos is never marked.
     """
     competing = [place for place, row in enumerate(rows) if row.competes]
     known = [metric for metric in (rows[0].metric_ids if rows else ()) if metric in METRICS]
     if not known:
         return {}
-    if not all(rows[place].records is not None for place in competing):
+    having = [place for place in competing if rows[place].records is not None]
+    if len(having) < min(len(competing), 2):
         return _without_tests(rows, [place for place in competing if not is_still(rows[place].results)], known)
-    return _tested(rows, competing, known)
+    lacking = tuple(
+        f"{rows[place].results.method.id}: not compared, for {NO_SCORES}" for place in competing if place not in having
+    )
+    return {
+        metric: dataclasses.replace(found, notes=(*found.notes, *lacking))
+        for metric, found in _tested(rows, having, known).items()
+    }
 
 
 def _without_tests(rows: Sequence[Row], competing: Sequence[int], metrics: Sequence[str]) -> dict[str, Marks]:
@@ -72,7 +82,7 @@ def _without_tests(rows: Sequence[Row], competing: Sequence[int], metrics: Seque
         if METRICS[metric].direction != "truth" and len(means) >= 2 and same_clips:
             sign = 1 if METRICS[metric].direction == "up" else -1
             best = max(means, key=lambda place: sign * means[place])
-            found[metric] = Marks(leading=best, why="scores by clip are missing")
+            found[metric] = Marks(leading=best, why=NO_SCORES)
     return found
 
 
@@ -95,6 +105,9 @@ def _tested(rows: Sequence[Row], competing: Sequence[int], metrics: Sequence[str
         found = standings(contenders, metric, differences, truth=truth)
         ranked = [one.place for one in found if one.place in allowed and one.ranked is not None]
         if len(ranked) < 2:
+            known = sum(runs[place].results.metrics[metric].mean is not None for place in competing)
+            if METRICS[metric].of == "set" and known >= 2:
+                result[metric] = Marks(notes=(NO_FEATURES,))
             continue
         own = [one for one in differences if one.metric == metric and {one.a, one.b} <= {*ranked}]
         first = _not_separated(ranked, own)

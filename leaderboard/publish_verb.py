@@ -36,7 +36,9 @@ def command(
             show_default=False,
         ),
     ] = None,
-    videos: Annotated[bool, typer.Option("--videos/--no-videos", help="Pages of clips show videos.")] = True,
+    videos: Annotated[
+        int, typer.Option("--videos", min=0, help="Clips of a table that get videos, spread over its places; 0 for none.")
+    ] = 48,
 ) -> None:
     """Write results as a site: tables to sort and filter, every number's clips, every clip's videos in step.
 

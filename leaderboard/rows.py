@@ -41,7 +41,7 @@ class Row:
         """The run with its scores by clip. Raises UserError where they are missing or damaged."""
         if self.records is None:
             raise UserError(f"{self.file}: there are no scores by clip beside it ({records_of(self.file).name})")
-        return Run(folder=self.folder, results=self.results, records=tuple(records_in(self.records)))
+        return Run(folder=self.folder, results=self.results, records=tuple(read_records(self.records)))
 
     @property
     def competes(self) -> bool:
@@ -132,7 +132,7 @@ def row_of(file: Path) -> Row:
     return Row(
         run=file.parent.name if file.name == RESULTS else file.stem,
         file=file,
-        results=results_in(file),
+        results=read_results(file),
         records=records if records.is_file() else None,
     )
 
@@ -140,26 +140,6 @@ def row_of(file: Path) -> Row:
 def records_of(file: Path) -> Path:
     """Where the scores by clip of a results file are, if it has them."""
     return file.with_name(RECORDS if file.name == RESULTS else f"{file.stem}.{RECORDS}")
-
-
-def results_in(file: Path) -> Results:
-    """`read_results`, for files of strangers: what is no text, or nested without end, is a UserError too."""
-    try:
-        return read_results(file)
-    except (RecursionError, UnicodeDecodeError) as error:
-        raise UserError(f"{file}: not a results file ({_strange(error)}); score the run again") from None
-
-
-def records_in(file: Path) -> list[ClipRecord]:
-    """`read_records`, as `results_in`."""
-    try:
-        return read_records(file)
-    except (RecursionError, UnicodeDecodeError) as error:
-        raise UserError(f"{file}: not scores by clip ({_strange(error)}); score the run again") from None
-
-
-def _strange(error: Exception) -> str:
-    return "nested too deeply" if isinstance(error, RecursionError) else "a name or a text in it is not UTF-8"
 
 
 def plain_fault(file: Path, error: UserError) -> str:
@@ -181,7 +161,7 @@ def _check_whole(row: Row) -> None:
         raise UserError(f"{row.file}: metric {unknown_ones[0]!r} is not known to this version; score the run again with it")
     if row.records is None:
         return
-    records = records_in(row.records)
+    records = read_records(row.records)
     twice = repeated(records)
     if twice:
         raise UserError(f"{row.records}: clip {twice[0]!r} comes twice; copy the run's own file, or score the run again")

@@ -10,21 +10,21 @@ from .terminal import blocks, header
 
 def markdown(sheet: Sheet) -> str:
     """The sheet with its title as a heading and its legend as a list; ends in a newline. Names from results are escaped."""
-    cut, columns = blocks(sheet), [_escaped(text) for text in header(sheet)]
-    parts = [f"### {_escaped(sheet.title)}"]
+    cut, columns = blocks(sheet), [escaped(text) for text in header(sheet)]
+    parts = [f"### {escaped(sheet.title)}"]
     for heading, places in cut:
         if len(cut) > 1:
-            parts.append(f"#### {_escaped(heading)}")
-        rows = [[_escaped(line.name), *(_cell(cell) for cell in line.cells), line.count] for line in sheet.lines]
+            parts.append(f"#### {escaped(heading)}")
+        rows = [[escaped(line.name), *(_cell(cell) for cell in line.cells), line.count] for line in sheet.lines]
         aligned = [":--" if place == 0 else "--:" for place in places]
         drawn = [[columns[place] for place in places], aligned, *([row[place] for place in places] for row in rows)]
         parts.append("\n".join(f"| {' | '.join(cells)} |" for cells in drawn))
-    parts.append("\n".join(f"- {_escaped(text)}" for text in sheet.legend))
+    parts.append("\n".join(f"- {escaped(text)}" for text in sheet.legend))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _cell(cell: Cell) -> str:
-    text = _escaped(cell.text)
+    text = escaped(cell.text)
     if cell.mark == "best":
         return f"**{text}**"
     if cell.mark == "second":
@@ -32,7 +32,7 @@ def _cell(cell: Cell) -> str:
     return f"{text}°" if cell.mark == "leading" else text
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Without meaning as Markdown or HTML, on one line."""
     text = " ".join(text.split())
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

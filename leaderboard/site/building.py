@@ -15,17 +15,20 @@ from benchmark.canvas import MINI
 from benchmark.errors import UserError
 from benchmark.progress import Task
 
+from ..figures.choosing import spread
 from ..formats.latex import latex
 from ..formats.wide_csv import wide_csv
 from ..long_csv import lines_of, to_text
 from ..table import Sheet
-from .facts import TableFacts, facts_of
+from .facts import ClipFacts, TableFacts, facts_of
 from .media import Allowed, Source, canvas_of, encode, source_of
 from .names import slug_of
 from .pages import Site, clip_page, metric_page, table_page
 
 MARKER = "egox-bench-site.json"
 """Tells a site of ours from a folder that must not be replaced."""
+VIDEOS = 48
+"""Clips of a table that get videos: at full size all 400 of a split would weigh gigabytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,14 +50,14 @@ def build_site(
     local: bool = False,
     generated: frozenset[str] = frozenset(),
     data: str | None = None,
-    videos: bool = True,
+    videos: int = VIDEOS,
     progress: Task = lambda done, total, what: None,
 ) -> Built:
     """Write the site of these tables to `out`, in place of a site that is there.
 
     faults: results that could not be read, told on the pages. local: show all pixels of data that may not be passed on.
     generated: methods whose videos a model made anew, beside those that were trained by us. data: where clips come from, where
-    runs do not say. videos: whether clips get videos at all.
+    runs do not say. videos: how many clips get videos, spread over the places.
     Raises UserError where `out` is there and no site, and for scores by clip that are damaged.
     """
     _check_place(out)
@@ -78,7 +81,7 @@ def build_site(
 
 def _write_table(
     folder: Path, site: Site, table: TableFacts, told: list[str], *, local: bool, generated: frozenset[str], data: str | None,
-    videos: bool, progress: Task,
+    videos: int, progress: Task,
 ) -> int:  # fmt: skip
     """Everything of a table but its own page; returns how many videos there are."""
     inner = folder / table.slug
@@ -90,26 +93,30 @@ def _write_table(
     _write(inner / "results.json", msgspec.json.format(msgspec.json.encode(results, order="sorted"), indent=1).decode() + "\n")
     for column in table.sheet.columns:
         _write(inner / f"metric-{slug_of(column.metric)}.html", metric_page(site, table, column))
+    moving = spread(table.clips, videos)
     allowed = Allowed(everything=table.on_sim or local, generated=generated)
-    source = _source(table, allowed, told, data=data, progress=progress) if videos else None
+    source = _source(table, moving, allowed, told, data=data, progress=progress) if moving else None
     fps = _fps(table)
     count = 0
     for number, clip in enumerate(table.clips):
-        progress(number, len(table.clips), f"{table.sheet.split}: {clip.clip}")
+        progress(number, len(table.clips), f"{table.sheet.split}: {clip.clip_id}")
         place = inner / "media" / clip.file
-        players = encode(clip, table, place, source=source, fps=fps, allowed=allowed, faults=told) if videos else ()
+        players = encode(clip, table, place, source=source, fps=fps, allowed=allowed, faults=told) if clip in moving else ()
         count += len(players)
-        why = "No video: the runs kept none, or it may not be shown." if videos else "This site was built without videos."
+        none = f"No video: {len(moving)} of {len(table.clips)} clips have some, spread over the places (--videos)."
+        why = "No video: the runs kept none, or it may not be shown." if clip in moving else none
         _write(inner / f"clip-{clip.file}.html", clip_page(site, table, clip, players=players, fps=fps, no_videos=why))
     progress(len(table.clips), len(table.clips), "")
     return count
 
 
-def _source(table: TableFacts, allowed: Allowed, told: list[str], *, data: str | None, progress: Task) -> Source | None:
-    if not allowed.everything or not any(row.folder.video(clip.clip).is_file() for row in table.rows for clip in table.clips):
+def _source(
+    table: TableFacts, clips: Sequence[ClipFacts], allowed: Allowed, told: list[str], *, data: str | None, progress: Task
+) -> Source | None:
+    if not allowed.everything or not any(row.folder.video(clip.clip_id).is_file() for row in table.rows for clip in clips):
         return None
     try:
-        return source_of(table, data=data, progress=progress)
+        return source_of(table, clips, data=data, progress=progress)
     except UserError as error:
         told.append(f"{table.sheet.title}: no exo view and no truth beside the videos: {error}")
         return None

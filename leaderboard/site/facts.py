@@ -62,7 +62,7 @@ class RowFacts:
 class ClipFacts:
     """One clip of a table's split. file: its name in files' names and addresses. values: by metric, each row's number or None."""
 
-    clip: str
+    clip_id: str
     file: str
     take: str
     place: str
@@ -140,7 +140,7 @@ def _clips(sheet: Sheet, rows: Sequence[RowFacts]) -> tuple[ClipFacts, ...]:
     values = {metric: [row.run.values(metric) if row.run else {} for row in rows] for metric in by_clip}
     return tuple(
         ClipFacts(
-            clip=clip,
+            clip_id=clip,
             file=slug_of(clip),
             take=any_record[clip].cluster,
             place=any_record[clip].place,

@@ -90,8 +90,8 @@ def canvas_of(table: TableFacts) -> Canvas:
     return load_protocol(table.rows[0].row.results.protocol.name).canvas
 
 
-def source_of(table: TableFacts, *, data: str | None, progress: Task) -> Source:
-    """Opens the data that the rows were measured on: `data`, or what their run.json names.
+def source_of(table: TableFacts, clips: Sequence[ClipFacts], *, data: str | None, progress: Task) -> Source:
+    """Opens the data that the rows were measured on, for these clips: `data`, or what their run.json names.
 
     Raises UserError where it cannot be opened, or where its split is another one.
     """
@@ -111,7 +111,7 @@ def source_of(table: TableFacts, *, data: str | None, progress: Task) -> Source:
             f"split {results.split.name} of {data} has digest {manifest.digest}, the runs were measured on {results.split.digest}"
         )
     canvas = canvas_of(table)
-    wanted = {clip.clip for clip in table.clips}
+    wanted = {clip.clip_id for clip in clips}
     rows = [row for row in manifest.rows if row.clip_id in wanted]
     dataset.prepare(rows, canvas, needs=frozenset({Input.EXO_VIDEO, Input.TRUTH}), workers=1, progress=progress)
     return Source(dataset=dataset, manifest=manifest, canvas=canvas)
@@ -147,7 +147,7 @@ def _videos(
         import numpy as np
 
         for row in rows:
-            path = row.folder.video(clip.clip)
+            path = row.folder.video(clip.clip_id)
             if row.number not in wanted or not allowed.shows(row) or not path.is_file():
                 continue
             try:
@@ -161,13 +161,13 @@ def _videos(
         try:
             return video.read()
         except UserError as error:
-            faults.append(f"clip {clip.clip}: {error}")
+            faults.append(f"clip {clip.clip_id}: {error}")
             return None
 
     held = None
     if source is not None and allowed.everything:
         try:
-            held = source.clip(clip.clip)
+            held = source.clip(clip.clip_id)
         except UserError as error:
             faults.append(str(error))
     if held is not None and held.exo and (exo := own(held.exo[0].video)) is not None:

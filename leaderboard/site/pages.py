@@ -125,8 +125,8 @@ def clip_page(site: Site, table: TableFacts, clip: ClipFacts, *, players: Sequen
     place = table.clips.index(clip)
     drawn = _curves(table, clip)
     return _render(
-        "clip.html.j2", site, title=f"{clip.clip} · {table.sheet.title}", current=table.slug, root="../", table=table, clip=clip,
-        players=players, frames=min((player.frames for player in players), default=0), fps=fps, no_videos=no_videos,
+        "clip.html.j2", site, title=f"{clip.clip_id} · {table.sheet.title}", current=table.slug, root="../", table=table,
+        clip=clip, players=players, frames=min((player.frames for player in players), default=0), fps=fps, no_videos=no_videos,
         before=table.clips[place - 1] if place > 0 else None,
         after=table.clips[place + 1] if place + 1 < len(table.clips) else None,
         colours=COLOURS, curves=drawn, curves_svg=_safe(drawn.svg) if drawn else "",
@@ -175,7 +175,7 @@ def _strips(
 def _curves(table: TableFacts, clip: ClipFacts) -> Curves | None:
     """Of the methods that compete: controls would set the scale."""
     rows = [row for row in table.rows if row.competes]
-    scores = {row.number: row.folder.scores(clip.clip).metrics for row in rows}
+    scores = {row.number: row.folder.scores(clip.clip_id).metrics for row in rows}
     panels: dict[str, Mapping[str, tuple[int, Sequence[float]]]] = {}
     for column in table.sheet.columns:
         lines = {

@@ -13,9 +13,9 @@ import msgspec
 
 from benchmark.contenders import RECORDS, RESULTS
 from benchmark.errors import UserError
-from benchmark.results import ClipRecord, Results
+from benchmark.results import ClipRecord, Results, read_records, read_results
 
-from ..rows import REPOSITORY, plain_fault, records_in, results_in
+from ..rows import REPOSITORY, plain_fault
 from .contents import findings_of_records, findings_of_results
 from .findings import Finding, Level
 from .known import Known, shipped
@@ -97,7 +97,7 @@ def _entry(folder: Path, place: Place, kinds: Set[str], known: Known) -> tuple[E
     if RESULTS not in kinds:
         return None, [_about(place.records, "problem", "scores by clip without results; add the run again, or remove the file")]
     try:
-        results = results_in(folder / place.results)
+        results = read_results(folder / place.results)
     except UserError as error:
         return None, [_unreadable(folder, place.results, error)]
     data = (folder / place.results).read_bytes()
@@ -107,7 +107,7 @@ def _entry(folder: Path, place: Place, kinds: Set[str], known: Known) -> tuple[E
         found.append(_about(place.results, "warning", NO_RECORDS))
         return Entry(place=place, results=results, records=()), found
     try:
-        records = tuple(records_in(folder / place.records))
+        records = tuple(read_records(folder / place.records))
     except UserError as error:
         return None, [*found, _unreadable(folder, place.records, error)]
     data = (folder / place.records).read_bytes()

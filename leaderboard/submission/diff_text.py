@@ -11,7 +11,7 @@ import msgspec
 from benchmark.metrics import METRICS
 from benchmark.results import Aggregate
 
-from ..formats.markdown import _escaped
+from ..formats.markdown import escaped
 from ..rows import Row
 from .diff import Diff, MetricChange, RunChange
 from .names import printable
@@ -39,23 +39,23 @@ def plain_text(found: Diff) -> str:
 def markdown(found: Diff) -> str:
     """A comment for a pull request; names from results are escaped."""
 
-    def escaped(text: str) -> str:
+    def quiet(text: str) -> str:
         # a method called "@somebody" must call nobody to a comment
-        return re.sub(r"(?<!\w)@", "@\u2060", _escaped(text))
+        return re.sub(r"(?<!\w)@", "@\u2060", escaped(text))
 
-    parts = [f"**{escaped(_summary(found))}**"]
+    parts = [f"**{quiet(_summary(found))}**"]
     for title, rows in (("Added", found.added), ("Removed", found.removed)):
         if rows:
-            parts.append("\n".join([f"{title}:", "", *(f"- {escaped(_name(row))}" for row in rows)]))
+            parts.append("\n".join([f"{title}:", "", *(f"- {quiet(_name(row))}" for row in rows)]))
     for change in found.changed:
-        parts.append(f"#### {escaped(_name(change.new))}")
+        parts.append(f"#### {quiet(_name(change.new))}")
         if change.fields:
-            parts.append("\n".join(f"- {escaped(field)}" for field in change.fields))
+            parts.append("\n".join(f"- {quiet(field)}" for field in change.fields))
         if change.metrics:
-            drawn = [COLUMNS, (":--", "--:", "--:", "--:", ":--"), *(tuple(map(escaped, _cells(one))) for one in change.metrics)]
+            drawn = [COLUMNS, (":--", "--:", "--:", "--:", ":--"), *(tuple(map(quiet, _cells(one))) for one in change.metrics)]
             parts.append("\n".join(f"| {' | '.join(cells)} |" for cells in drawn))
     if found.faults:
-        parts.append("\n".join(["Left out:", "", *(f"- {escaped(fault)}" for fault in found.faults)]))
+        parts.append("\n".join(["Left out:", "", *(f"- {quiet(fault)}" for fault in found.faults)]))
     return "\n\n".join(parts) + "\n"
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.contenders import RECORDS, RESULTS
 from benchmark.errors import UserError
 from benchmark.files import atomic_file
-from benchmark.metrics import METRICS
 
 from ..rows import REPOSITORY, Row, find_rows_and_faults, grouped
 from .layout import README, listing
@@ -65,8 +62,7 @@ def readme_of(folder: Path) -> tuple[str, list[str]]:
     faults += [f"{row.file}: partial, and not shown" for row in rows if row.results.partial]
     parts = [_ABOUT, "## Tables\n"]
     for group in grouped(row for row in whole if row.records is not None):
-        sheet = sheet_of(group)
-        parts.append(markdown(dataclasses.replace(sheet, legend=(*sheet.legend, *_about_sets(group)))))
+        parts.append(markdown(sheet_of(group)))
     apart = grouped(row for row in whole if row.records is None)
     if apart:
         parts += ["## Without scores by clip\n", _WITHOUT, *(markdown(sheet_of(group)) for group in apart)]
@@ -75,12 +71,6 @@ def readme_of(folder: Path) -> tuple[str, list[str]]:
     parts.append(f"<!-- written by egox-bench submit from results {digest(folder)} -->\n")
     # names from files may hold what moves a cursor or turns text around
     return "\n".join(printable(line) for line in "\n".join(parts).split("\n")), faults
-
-
-def _about_sets(rows: Sequence[Row]) -> list[str]:
-    """Why distances between sets have no marks here."""
-    sets = [METRICS[metric].title for metric in rows[0].metric_ids if metric in METRICS and METRICS[metric].of == "set"]
-    return [f"{', '.join(sets)}: no best is marked, for the test needs features, which are not kept here"] if sets else []
 
 
 def write_readme(folder: Path) -> list[str]:

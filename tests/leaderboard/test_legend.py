@@ -189,3 +189,22 @@ def test_what_a_method_remarks_on_itself_stands_below_the_table_once(tmp_path):
     assert line(found, "mine")[0] == "mine #"
     assert line(found, "plain")[0] == "plain"
     assert plain_text(found).count(f"#  {remark}") == 1
+
+
+def test_distances_between_sets_without_features_are_shown_unmarked_and_the_legend_says_why(tmp_path):
+    for method, value in (("mine", 900.0), ("yours", 700.0)):
+        folder = make_run(tmp_path, method, protocol=having("psnr", "fvd"), fixed={"fvd": ClipScore(value=500.0)})
+        metrics = dict(read_results(folder / "results.json").metrics)
+        edit(folder, metrics=metrics | {"fvd": msgspec.structs.replace(metrics["fvd"], mean=value, n=24, undefined=0)})
+    found = sheet(tmp_path)
+    assert line(found, "yours")[2] == "700.00 "
+    assert "FVD: not compared, for the features of single clips are not beside these results" in found.legend
+
+
+def test_a_row_without_scores_by_clip_is_not_compared_and_costs_the_others_no_test(tmp_path):
+    for method, level in (("strong", 25), ("weak", 20), ("bare", 30)):
+        make_run(tmp_path, method, level=level)
+    next((tmp_path / "bare").rglob("scores.jsonl")).unlink()
+    found = sheet(tmp_path)
+    assert [line(found, method)[1][-1] for method in ("strong", "weak", "bare")] == ["*", "+", " "]
+    assert any(text.endswith("bare: not compared, for scores by clip are missing") for text in found.legend)

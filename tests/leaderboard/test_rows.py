@@ -185,9 +185,9 @@ def test_files_that_are_no_text_or_nested_without_end_are_faults_as_any_other(tm
     bytes_.write_bytes(bytes_.read_bytes().replace(b'"b"', b'"\xff"'))
     scores.write_bytes(scores.read_bytes().replace(b"take 1", b"take \xff"))
     assert find_rows_and_faults([tmp_path])[1] == [
-        f"{deep}: not a results file (nested too deeply); score the run again",
-        f"{bytes_}: not a results file (a name or a text in it is not UTF-8); score the run again",
-        f"{scores}: not scores by clip (a name or a text in it is not UTF-8); score the run again",
+        f"{deep}: nested too deeply; score the run again",
+        f"{bytes_}: a text in it is not UTF-8; score the run again",
+        f"{scores}, line 2: a text in it is not UTF-8; score the run again",
     ]
     with pytest.raises(UserError, match="nested too deeply"):
         find_rows([deep])

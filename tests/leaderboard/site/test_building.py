@@ -201,3 +201,12 @@ def test_a_slug_is_a_plain_part_of_an_address(name):
 def test_slugs_of_different_names_differ_and_plain_names_are_their_own():
     assert slug_of("sim_unseen_kitchen0000_1_224_272") == "sim_unseen_kitchen0000_1_224_272"
     assert slug_of("a b") != slug_of("a  b") != slug_of("a-b")
+
+
+def test_as_many_clips_get_videos_as_are_asked_for_and_the_others_say_why_not(box_runs, tmp_path):
+    egox_bench("publish", box_runs, "--local", "--videos", "1", "--out", tmp_path / "site")
+    inner = tmp_path / "site" / "all-pixels"
+    assert {path.parent.name for path in inner.rglob("*.mp4")} == {"b0"}
+    assert "1 of 3 clips have some" in (inner / "clip-b2.html").read_text()
+    egox_bench("publish", box_runs, "--local", "--videos", "0", "--out", tmp_path / "none")
+    assert not list((tmp_path / "none").rglob("*.mp4"))

@@ -42,7 +42,6 @@ def test_the_readme_says_how_to_add_and_to_check_and_has_the_tables(repository):
         assert said in text
     assert "### sim-2 unseen, 24 clips" in text
     assert re.search(r"\| yours \| \*\*\d", text)
-    assert "FVD, KVD: no best is marked, for the test needs features, which are not kept here" in text
 
 
 def test_adding_a_run_twice_changes_no_byte(tmp_path):

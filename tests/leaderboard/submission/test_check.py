@@ -87,12 +87,12 @@ def test_files_that_are_cut_short_are_named(repository, mine):
 
 def test_a_file_nested_too_deeply_is_a_finding_and_no_crash(repository, mine):
     mine.write_text("[" * 100_000)
-    assert said(repository) == [f"problem: {RESULTS}: not a results file (nested too deeply); score the run again"]
+    assert said(repository) == [f"problem: {RESULTS}: nested too deeply; score the run again"]
 
 
 def test_bytes_that_are_no_text_are_a_finding_and_no_crash(repository, mine):
     scores_of(mine).write_bytes(scores_of(mine).read_bytes().replace(CLIPS[0].encode(), b"\xff", 1))
-    why = "not scores by clip (a name or a text in it is not UTF-8); score the run again"
+    why = "line 1: a text in it is not UTF-8; score the run again"
     assert said(repository) == [f"problem: {SCORES}: {why}"]
 
 
