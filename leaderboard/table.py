@@ -102,7 +102,7 @@ def sheet_of(
 ) -> Sheet:
     """Lay out rows, reference rows below.
 
-    columns: metrics to show of those that the rows have; None for all. labels: what methods are called here, by id.
+    columns: metrics to show of those that the rows have, in this order; None for all. labels: what methods are called, by id.
     order: ids of methods, first to last, others behind; None puts the best by the first metric first. beside: control rows that
     are not shown and bear columns out (`validity`). Marks are of all metrics that were measured, shown or not: hiding a column
     must not make another significant.
@@ -112,7 +112,8 @@ def sheet_of(
         raise ValueError("a table needs at least one row")
     check_one_table([*rows, *beside])
     ordered = sorted(rows, key=lambda row: _rank(row, order))
-    shown = [metric for metric in ordered[0].metric_ids if columns is None or metric in columns]
+    measured = ordered[0].metric_ids
+    shown = list(measured) if columns is None else [metric for metric in columns if metric in measured]
     names = _names(ordered, labels or {})
     hidden = withheld([*ordered, *beside])
     marks = {metric: found for metric, found in marks_of(ordered).items() if metric not in hidden}

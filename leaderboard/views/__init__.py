@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from benchmark.errors import UserError, unknown
+from benchmark.metrics import METRICS
 
 from ..rows import Row, grouped
 from ..table import Sheet, sheet_of
@@ -51,12 +52,14 @@ class View(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def shows(self, row: Row) -> bool:
         """Whether a run belongs into the view."""
-        results, method = row.results, row.results.method
-        if results.split.name not in self.splits:
-            return False
+        return row.results.split.name in self.splits and self.has_row_of(row)
+
+    def has_row_of(self, row: Row) -> bool:
+        """Whether the view has a row for the run's method, on whatever split it was run."""
         if is_reference(row):
             return self.controls
-        return method.id in self.labels or (self._takes_others(results.split.dataset) and method.id not in self.not_others)
+        method, dataset = row.results.method.id, row.results.split.dataset
+        return method in self.labels or (self._takes_others(dataset) and method not in self.not_others)
 
     def _takes_others(self, dataset: str) -> bool:
         return any(dataset.startswith(start) for start in self.others)
@@ -96,41 +99,57 @@ def read_view(word: str) -> View:
             raise unknown("view", word, names()) from None
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     try:
-        return msgspec.toml.decode(data, type=View)
+        view = msgspec.toml.decode(data, type=View)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         message, _, where = str(error).partition(" - at `$")
         field = re.sub(r"^\.", "", where.rstrip("`"))
         raise UserError(f"{path}: no view ({f'field {field}: ' if field else ''}{message})") from None
+    for protocol, columns in view.columns.items():
+        for metric in columns:
+            if metric not in METRICS:
+                raise UserError(f"{path}: no view (field columns.{protocol}: {unknown('metric', metric, METRICS)})")
+    return view
 
 
 def show(view: View, rows: Sequence[Row]) -> Shown:
     """The view of these runs: for each split one sheet a group of comparable rows.
 
-    Partial runs never enter a view. Raises UserError where nothing remains.
+    Partial runs never enter a view. Where no run is on a split of the view, those on others are shown, and `left_out` says so.
+    Raises UserError where nothing remains.
     """
-    wanted = [row for row in rows if view.shows(row)]
+    mine = [row for row in rows if view.has_row_of(row)]
+    said = [f"{row.results.method.id} ({row.run}) is partial: {PARTIAL_RUNS}" for row in mine if row.results.partial]
     # control rows bear columns out where the view does not show them, too
-    whole = [row for row in rows if not row.results.partial and (view.shows(row) or is_reference(row))]
-    said = [f"{row.results.method.id} ({row.run}) is partial: {PARTIAL_RUNS}" for row in wanted if row.results.partial]
-    sheets = []
-    for split in view.splits:
-        groups = grouped(row for row in whole if row.results.split.name == split)
-        groups = [group for group in groups if any(row.competes for row in group)]
-        for group in groups:
-            shown, beside = ([row for row in group if view.shows(row) is wanted] for wanted in (True, False))
-            columns = view.columns.get(group[0].results.protocol.name)
-            order = [row.method for row in view.rows]
-            sheets.append(sheet_of(shown, columns=columns, labels=view.labels, order=order, beside=beside))
-        there = {row.results.method.id for group in groups for row in group}
-        lacking = [row for row in view.rows if row.method not in there]
-        if lacking:
-            said.append(f"{split}: no run of {', '.join(f'{row.label} ({row.method})' for row in lacking)}")
-    if not sheets:
+    whole = [row for row in rows if not row.results.partial and (view.has_row_of(row) or is_reference(row))]
+    competing = {row.results.split.name for row in whole if row.competes}
+    splits = [split for split in view.splits if split in competing]
+    if not splits and competing:
+        splits = sorted(competing)
+        said.append(f"no run on {' or '.join(view.splits)}, which are this table's splits; shown: {', '.join(splits)}")
+    if not splits:
         raise UserError(
             f"no complete run of {view.title!r} among these; make some:"
             f" egox-bench run --method {','.join(row.method for row in view.rows)} --split {view.splits[0]}"
         )
+    sheets = []
+    for split in splits:
+        groups = [
+            group
+            for group in grouped(row for row in whole if row.results.split.name == split)
+            if any(row.competes for row in group)
+        ]
+        sheets += [_sheet(view, group) for group in groups]
+        there = {row.results.method.id for group in groups for row in group}
+        lacking = [f"{row.label} ({row.method})" for row in view.rows if row.method not in there]
+        said += [f"{split}: no run of {', '.join(lacking)}"] if lacking else []
+    said += [f"{split}: no run at all" for split in view.splits if split not in splits and set(splits) <= {*view.splits}]
     return Shown(view=view, sheets=tuple(sheets), left_out=tuple(said))
+
+
+def _sheet(view: View, group: Sequence[Row]) -> Sheet:
+    shown, beside = ([row for row in group if view.has_row_of(row) is wanted] for wanted in (True, False))
+    columns = view.columns.get(group[0].results.protocol.name)
+    return sheet_of(shown, columns=columns, labels=view.labels, order=[row.method for row in view.rows], beside=beside)
 
 
 PARTIAL_RUNS = "not every clip of the split was attempted; finish it without --limit and --clips"

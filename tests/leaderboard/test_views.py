@@ -14,7 +14,7 @@ from benchmark.protocols import load_protocol
 from benchmark.results import ClipScore
 from leaderboard.formats.terminal import texts
 from leaderboard.rows import find_rows
-from leaderboard.views import is_view, names, read_view, show
+from leaderboard.views import FOLDER, is_view, names, read_view, show
 
 from .runs import having, make_run
 
@@ -105,8 +105,26 @@ def test_partial_runs_never_enter_a_view(tmp_path):
     assert any(text.startswith("wan-vace (0123456789abcdef) is partial: ") for text in found.left_out)
 
 
+def test_on_a_machine_without_the_views_splits_other_ones_are_shown_and_it_says_so(tmp_path):
+    make_run(tmp_path, "egox", split="unseen")
+    found = shown(tmp_path, "paper2")
+    assert [sheet.split for sheet in found.sheets] == ["unseen"]
+    assert found.left_out[0] == "no run on seen, which are this table's splits; shown: unseen"
+
+
+def test_columns_come_in_the_order_of_the_view_and_unknown_ones_are_refused(tmp_path):
+    make_run(tmp_path / "runs", "egox")
+    own = tmp_path / "own.toml"
+    text = (FOLDER / "paper2.toml").read_text().replace("mini = [", 'pixels = ["ssim", "psnr"]\nmini = [')
+    own.write_text(text)
+    assert [column.metric for column in shown(tmp_path / "runs", str(own)).sheets[0].columns] == ["ssim", "psnr"]
+    own.write_text(text.replace('"ssim", "psnr"', '"sim"'))
+    with pytest.raises(UserError, match=r"own.toml: no view \(field columns.pixels: unknown metric 'sim'; did you mean 'ssim'\?"):
+        read_view(str(own))
+
+
 def test_a_view_of_nothing_says_how_to_make_its_rows(tmp_path):
-    make_run(tmp_path, "egox", split="val")
+    make_run(tmp_path, "mine", split="val")
     with pytest.raises(
         UserError, match="egox-bench run --method egox,egox-no-gga,egox-no-prior,egox-no-clean-latent --split seen"
     ):
