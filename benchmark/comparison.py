@@ -31,7 +31,8 @@ class Difference:
     pairs of candidates, None where one of the two is none; smallest_p: what p cannot go below. effect: standardised
     difference; win_rate: share of clips where a is better.
     detectable: the smallest difference that so many takes would show (power 0.8, level 0.05, one test alone).
-    ahead: who is better, None for neither; separated: p_holm is below 0.05. undefined: why there is no difference.
+    ahead: who is better, None for neither; separated: p_holm is below 0.05. undefined: why there is no difference. family: it
+    is one of the tests that Holm's correction is for.
     """
 
     metric: str
@@ -51,6 +52,7 @@ class Difference:
     ahead: int | None = None
     undefined: str | None = None
     notes: tuple[str, ...] = ()
+    family: bool = False
 
     @property
     def separated(self) -> bool:
@@ -105,17 +107,29 @@ def pairwise(contenders: Sequence[Contender], *, truth: Run | None = None) -> li
         else:
             found += [_on_clips(spec, contenders, a, b, truth=truth) for a, b in pairs]
     allowed = {metric: set(candidates(contenders, metric, truth=truth)) for metric in metrics_of(contenders)}
-    family = [place for place, one in enumerate(found) if one.p is not None and {one.a, one.b} <= allowed[one.metric]]
-    for place, p in zip(family, stats.holm([found[place].p or 0.0 for place in family])):
-        few = too_few_takes(found[place], len(family))
-        notes = (*found[place].notes, few) if few else found[place].notes
-        found[place] = dataclasses.replace(found[place], p_holm=p, notes=notes)
+    # A test that could not be made, though both have a number (the features of a set are not there), counts as one that shows
+    # nothing: what lies beside results must not decide what is significant in them.
+    family = [
+        place
+        for place, one in enumerate(found)
+        if {one.a, one.b} <= allowed[one.metric] and (one.p is not None or _both_have_numbers(contenders, one))
+    ]
+    for place, p in zip(family, stats.holm([1.0 if (own := found[place].p) is None else own for place in family])):
+        one = dataclasses.replace(found[place], family=True)
+        few = too_few_takes(one, len(family)) if one.p is not None else None
+        notes = (*one.notes, few) if few else one.notes
+        found[place] = dataclasses.replace(one, p_holm=p if one.p is not None else None, notes=notes)
     return found
+
+
+def _both_have_numbers(contenders: Sequence[Contender], one: Difference) -> bool:
+    runs = (run for place in (one.a, one.b) for run in contenders[place].runs)
+    return all(run.results.metrics[one.metric].mean is not None for run in runs)
 
 
 def family_size(differences: Sequence[Difference]) -> int:
     """How many tests Holm's correction was for."""
-    return sum(one.p_holm is not None for one in differences)
+    return sum(one.family for one in differences)
 
 
 def too_few_takes(one: Difference, tests: int) -> str | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Mark = Literal["best", "second", "leading", ""]
 NO_SCORES = "scores by clip are missing"
 NO_FEATURES = "not compared, for the features of single clips are not beside these results"
+NO_TRUTH = "not compared, for no complete run of the truth on these clips is known"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,47 +47,40 @@ class Marks:
         return "leading" if row == self.leading else ""
 
 
-def marks_of(rows: Sequence[Row]) -> dict[str, Marks]:
+def marks_of(rows: Sequence[Row], *, beside: Sequence[Row] = ()) -> dict[str, Marks]:
     """Metric id to what is marked on it; metrics with fewer than two methods that may be best have none.
 
-    Rows must belong into one table. Rows that differ in seed only are one method, which the tests see averaged, and share its
-    mark. The tests and the order are those of `benchmark.comparison`: methods are ranked on the clips that they share, and the
-    family of Holm's correction is all pairs of competing methods times all metrics. They read the scores by clip of each row; a
-    row that lacks them takes no part, and where fewer than two have them nothing is called separated. Metrics that this version
-    does not know have no marks, nor have those whose best is nearest to the truth's own value where no complete run of the truth
-    is known, in the table or beside its rows. A row of still videos is never marked.
+    Rows must belong into one table. beside: rows that are not asked about; the truth may be among them. Rows that differ in seed
+    only are one method, which the tests see averaged, and share its mark. The tests and the order are those of
+    `benchmark.comparison`: methods are ranked on the clips that they share, and the family of Holm's correction is all pairs of
+    competing methods times all metrics. They read the scores by clip; of rows without, and of distances between sets whose
+    features are not there, the best value is marked as leading. Metrics that this version does not know have no marks, nor have
+    those whose best is nearest to the truth's own value where no complete run of the truth is known, among the rows or beside
+    them on disk. A row of still videos is never marked.
     """
     competing = [place for place, row in enumerate(rows) if row.competes]
     known = [metric for metric in (rows[0].metric_ids if rows else ()) if metric in METRICS]
     if not known:
         return {}
-    having = [place for place in competing if rows[place].records is not None]
-    if len(having) < min(len(competing), 2):
-        return _without_tests(rows, [place for place in competing if not is_still(rows[place].results)], known)
-    lacking = tuple(
-        f"{rows[place].results.method.id}: not compared, for {NO_SCORES}" for place in competing if place not in having
-    )
-    return {
-        metric: dataclasses.replace(found, notes=(*found.notes, *lacking))
-        for metric, found in _tested(rows, having, known).items()
-    }
+    if any(rows[place].records is None for place in competing):
+        untested = (_leading(rows, competing, metric, Marks(why=NO_SCORES)) for metric in known)
+        return {metric: found for metric, found in zip(known, untested) if found is not None}
+    return _tested(rows, competing, known, beside)
 
 
-def _without_tests(rows: Sequence[Row], competing: Sequence[int], metrics: Sequence[str]) -> dict[str, Marks]:
-    found = {}
-    for metric in metrics:
-        values = ((place, rows[place].results.metrics[metric].mean) for place in competing)
-        means = {place: mean for place, mean in values if mean is not None}
-        # means over other clips do not rank
-        same_clips = len({rows[place].results.metrics[metric].n for place in means}) == 1
-        if METRICS[metric].direction != "truth" and len(means) >= 2 and same_clips:
-            sign = 1 if METRICS[metric].direction == "up" else -1
-            best = max(means, key=lambda place: sign * means[place])
-            found[metric] = Marks(leading=best, why=NO_SCORES)
-    return found
+def _leading(rows: Sequence[Row], competing: Sequence[int], metric: str, marks: Marks) -> Marks | None:
+    """These marks with the best value as leading; None where nothing can be ranked without the clips' own values."""
+    values = ((place, rows[place].results.metrics[metric].mean) for place in competing if not is_still(rows[place].results))
+    means = {place: mean for place, mean in values if mean is not None}
+    # means over other clips do not rank
+    same_clips = len({rows[place].results.metrics[metric].n for place in means}) == 1
+    if METRICS[metric].direction == "truth" or len(means) < 2 or not same_clips:
+        return None
+    sign = 1 if METRICS[metric].direction == "up" else -1
+    return dataclasses.replace(marks, leading=max(means, key=lambda place: sign * means[place]))
 
 
-def _tested(rows: Sequence[Row], competing: Sequence[int], metrics: Sequence[str]) -> dict[str, Marks]:
+def _tested(rows: Sequence[Row], competing: Sequence[int], metrics: Sequence[str], beside: Sequence[Row]) -> dict[str, Marks]:
     # imported here: listing and printing need no array library
     from benchmark.comparison import family_size, pairwise, too_few_takes
     from benchmark.standings import candidates, said_of, standings
@@ -96,7 +90,7 @@ def _tested(rows: Sequence[Row], competing: Sequence[int], metrics: Sequence[str
     if len(contenders) < 2:
         return {}
     places = [[place for place in competing if any(runs[place] is run for run in one.runs)] for one in contenders]
-    truth = truth_run(list(runs.values()))
+    truth = truth_run([*runs.values(), *(row.read() for row in beside if row.records is not None)])
     differences = pairwise(contenders, truth=truth)
     tests = family_size(differences)
     result = {}
@@ -105,9 +99,9 @@ def _tested(rows: Sequence[Row], competing: Sequence[int], metrics: Sequence[str
         found = standings(contenders, metric, differences, truth=truth)
         ranked = [one.place for one in found if one.place in allowed and one.ranked is not None]
         if len(ranked) < 2:
-            known = sum(runs[place].results.metrics[metric].mean is not None for place in competing)
-            if METRICS[metric].of == "set" and known >= 2:
-                result[metric] = Marks(notes=(NO_FEATURES,))
+            why = _not_ranked(rows, competing, metric, no_truth=truth is None)
+            if why is not None:
+                result[metric] = why
             continue
         own = [one for one in differences if one.metric == metric and {one.a, one.b} <= {*ranked}]
         first = _not_separated(ranked, own)
@@ -121,6 +115,15 @@ def _tested(rows: Sequence[Row], competing: Sequence[int], metrics: Sequence[str
         best_rows, second_rows = (frozenset(row for place in group for row in places[place]) for group in (first, second))
         result[metric] = Marks(best=best_rows, second=second_rows, notes=notes)
     return result
+
+
+def _not_ranked(rows: Sequence[Row], competing: Sequence[int], metric: str, *, no_truth: bool) -> Marks | None:
+    """What is to be said of a metric that could not be ranked though rows have numbers on it."""
+    if sum(rows[place].results.metrics[metric].mean is not None for place in competing) < 2:
+        return None
+    if METRICS[metric].of == "set":
+        return _leading(rows, competing, metric, Marks(notes=(NO_FEATURES,)))
+    return Marks(notes=(NO_TRUTH,)) if METRICS[metric].direction == "truth" and no_truth else None
 
 
 def _not_separated(ranked: Sequence[int], differences: Sequence[Difference]) -> list[int]:

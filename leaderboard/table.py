@@ -104,8 +104,8 @@ def sheet_of(
 
     columns: metrics to show of those that the rows have, in this order; None for all. labels: what methods are called, by id.
     order: ids of methods, first to last, others behind; None puts the best by the first metric first. beside: control rows that
-    are not shown and bear columns out (`validity`). Marks are of all metrics that were measured, shown or not: hiding a column
-    must not make another significant.
+    are not shown; they bear columns out (`validity`) and tell the truth's own values. Marks are of all metrics that were
+    measured, shown or not: hiding a column must not make another significant.
     Raises UserError where rows were not measured on the same clips in the same way, and ValueError for no rows.
     """
     if not rows:
@@ -116,7 +116,7 @@ def sheet_of(
     shown = list(measured) if columns is None else [metric for metric in columns if metric in measured]
     names = _names(ordered, labels or {})
     hidden = withheld([*ordered, *beside])
-    marks = {metric: found for metric, found in marks_of(ordered).items() if metric not in hidden}
+    marks = {metric: found for metric, found in marks_of(ordered, beside=beside).items() if metric not in hidden}
     lines = []
     for place, row in enumerate(ordered):
         cells = tuple(

@@ -7,10 +7,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from benchmark.errors import UserError
 from benchmark.results import ClipScore, FloorRecord, read_results
 from leaderboard.formats.terminal import blocks, header, plain_text, texts
 from leaderboard.marks import marks_of
-from leaderboard.rows import Row, find_rows
+from leaderboard.rows import Row, find_rows, grouped
 from leaderboard.table import Sheet, sheet_of
 
 from .runs import edit, having, make_run
@@ -62,7 +63,9 @@ def test_on_a_metric_of_neither_end_the_nearest_to_the_truth_is_best(tmp_path):
 def test_without_the_truths_own_value_nothing_is_best_on_it(tmp_path):
     flicker(tmp_path, "near", 0.94)
     flicker(tmp_path, "smooth", 0.99)
-    assert set(marks_of(find_rows([tmp_path]))) == {"psnr"}
+    marks = marks_of(find_rows([tmp_path]))["flicker"]
+    assert (marks.best, marks.second, marks.leading) == (frozenset(), frozenset(), None)
+    assert "Flickering: not compared, for no complete run of the truth on these clips is known" in sheet(tmp_path).legend
 
 
 def test_a_frozen_video_is_flagged_and_never_best_on_video_metrics(tmp_path):
@@ -191,20 +194,31 @@ def test_what_a_method_remarks_on_itself_stands_below_the_table_once(tmp_path):
     assert plain_text(found).count(f"#  {remark}") == 1
 
 
-def test_distances_between_sets_without_features_are_shown_unmarked_and_the_legend_says_why(tmp_path):
+def test_distances_between_sets_without_features_are_not_tested_and_the_legend_says_why(tmp_path):
     for method, value in (("mine", 900.0), ("yours", 700.0)):
         folder = make_run(tmp_path, method, protocol=having("psnr", "fvd"), fixed={"fvd": ClipScore(value=500.0)})
         metrics = dict(read_results(folder / "results.json").metrics)
         edit(folder, metrics=metrics | {"fvd": msgspec.structs.replace(metrics["fvd"], mean=value, n=24, undefined=0)})
     found = sheet(tmp_path)
-    assert line(found, "yours")[2] == "700.00 "
+    assert line(found, "yours")[2] == "700.00°"
     assert "FVD: not compared, for the features of single clips are not beside these results" in found.legend
 
 
-def test_a_row_without_scores_by_clip_is_not_compared_and_costs_the_others_no_test(tmp_path):
+def test_a_row_without_scores_by_clip_stands_in_a_table_of_its_own_and_costs_the_others_no_test(tmp_path):
     for method, level in (("strong", 25), ("weak", 20), ("bare", 30)):
         make_run(tmp_path, method, level=level)
     next((tmp_path / "bare").rglob("scores.jsonl")).unlink()
-    found = sheet(tmp_path)
-    assert [line(found, method)[1][-1] for method in ("strong", "weak", "bare")] == ["*", "+", " "]
-    assert any(text.endswith("bare: not compared, for scores by clip are missing") for text in found.legend)
+    with pytest.raises(UserError, match="scores by clip differs"):
+        sheet(tmp_path)
+    tables = {tuple(row.results.method.id for row in group): sheet_of(group) for group in grouped(find_rows([tmp_path]))}
+    assert set(tables) == {("bare",), ("strong", "weak")}
+    assert [line(tables["strong", "weak"], method)[1][-1] for method in ("strong", "weak")] == ["*", "+"]
+
+
+def test_the_truth_beside_a_table_ranks_what_is_best_near_it(tmp_path):
+    for method, value in (("near", 0.95), ("far", 0.85)):
+        flicker(tmp_path / "a", method, value)
+    flicker(tmp_path / "b", "oracle", 0.96, privileged="truth")
+    rows, beside = find_rows([tmp_path / "a"]), find_rows([tmp_path / "b"])
+    marks = marks_of(rows, beside=beside)["flicker"]
+    assert [rows[place].results.method.id for place in marks.best] == ["near"]

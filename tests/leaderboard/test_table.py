@@ -111,8 +111,8 @@ def test_a_lone_method_is_not_called_best(tmp_path):
 
 
 def test_without_per_clip_scores_nothing_is_called_separated(tmp_path):
-    make_run(tmp_path, "weak", level=10)
-    (make_run(tmp_path, "strong", level=30) / "scores.jsonl").unlink()
+    for method, level in (("weak", 10), ("strong", 30)):
+        (make_run(tmp_path, method, level=level) / "scores.jsonl").unlink()
     found = sheet(tmp_path)
     assert line(found, "strong")[1].endswith("°")
     assert legend(found, "°") == ["°  best value, not separated from any other (scores by clip are missing)"]
