@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from benchmark.contenders import is_still
 from benchmark.metrics import METRICS
@@ -13,6 +13,15 @@ from .rows import Row
 PRIVILEGED, CONTROL, STATIC, PARTIAL, REMARK = "†", "‡", "§", "¶", "#"
 SIGNS: Mapping[Mark, str] = {"best": "*", "second": "+", "leading": "°", "": ""}
 ARROWS = {"up": "↑", "down": "↓", "truth": "≈"}
+
+
+def in_words(legend: Iterable[str], signs: Mapping[Mark, str]) -> list[str]:
+    """The legend for a format that marks cells otherwise. signs: what a mark looks like there."""
+    lines = []
+    for line in legend:
+        found: Mark | None = next((mark for mark, sign in SIGNS.items() if sign and line.startswith(f"{sign}  ")), None)
+        lines.append(f"{signs[found]}: {line[len(SIGNS[found]) :].strip()}" if found is not None and found in signs else line)
+    return lines
 
 
 def group_of(metric: str) -> str:

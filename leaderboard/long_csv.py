@@ -19,6 +19,8 @@ COLUMNS = (
     "method", "version", "split", "protocol", "metric", "value", "low", "high", "n", "n_expected", "undefined", "errors",
     "privileged", "control", "static", "partial", "seed", "split_digest", "protocol_digest", "metric_version", "run", "options",
 )  # fmt: skip
+LOCK_S = 60
+"""Adding lines takes milliseconds."""
 _RUN = ("method", "split", "protocol", "run")
 """What makes a line of the file belong to a run: scoring it again replaces its lines."""
 
@@ -124,7 +126,7 @@ def merge_into(path: Path, rows: Sequence[Row]) -> None:
     replaced = {_run_of(line) for line in new}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(path.with_name(f".{path.name}.lock")):
+        with filelock.FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_S):
             kept = [line for line in read_lines(path) if _run_of(line) not in replaced]
             data = to_text([*kept, *new]).encode()
 
@@ -132,6 +134,8 @@ def merge_into(path: Path, rows: Sequence[Row]) -> None:
                 aside.write_bytes(data)
 
             atomic_file(path, write)
+    except filelock.Timeout:
+        raise UserError(f"{path}: another process has held it for {LOCK_S} s, or its folder takes no lock file") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error}); name another file with --csv") from error
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmark.errors import UserError
+from benchmark.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from .rows import Row
 
 
 def command(
@@ -53,14 +56,32 @@ def command(
     """
     from benchmark.progress import progress
 
-    from .rows import find_rows_and_faults, grouped
+    from .rows import differences, find_rows_and_faults, grouped
     from .site.building import build_site
+    from .submission.check import fault_of
     from .table import sheet_of
     from .views import PARTIAL_RUNS
 
-    rows, faults = find_rows_and_faults(runs or [Path("runs")])
-    told = [*faults, *(f"{row.results.method.id} ({row.run}) is partial: {PARTIAL_RUNS}" for row in rows if row.results.partial)]
-    groups = grouped(row for row in rows if not row.results.partial)
+    roots = runs or [Path("runs")]
+    rows, told = find_rows_and_faults(roots)
+    whole: list[Row] = []
+    for row in rows:
+        fault = f"{row.results.method.id} ({row.run}) is partial: {PARTIAL_RUNS}" if row.results.partial else fault_of(row)
+        if fault is None:
+            whole.append(row)
+        else:
+            told.append(fault)
+    groups = grouped(whole)
+    told += [
+        f"{group[0].results.split.name}: not in one table: {'; '.join(differences(other[0], group[0]))}"
+        for place, group in enumerate(groups)
+        for other in groups[:place]
+        if group[0].results.split.name == other[0].results.split.name
+    ]
+    methods = {row.results.method.id for row in whole}
+    for name in generated or ():
+        if name not in methods:
+            raise unknown("method among these runs", name, methods)
     if not groups:
         raise UserError("; ".join(told) or "no run here; make some: egox-bench run --method egox --split unseen")
     # the split and protocol with most rows first: its page is the site's first page
@@ -68,7 +89,7 @@ def command(
     with progress("pages") as task:
         built = build_site(
             [sheet_of(group) for group in groups], out, faults=told, local=local, generated=frozenset(generated or ()), data=data,
-            videos=videos, progress=task,
+            videos=videos, roots=roots, progress=task,
         )  # fmt: skip
     for fault in built.faults:
         print(fault, file=sys.stderr)

@@ -174,12 +174,18 @@ def _cell(metric: str, row: Row, mark: Mark) -> Cell:
     if value.mean is None:
         return Cell(text="undefined" if value.undefined else "–", n=value.n)
     decimals = _column(metric).decimals
-    text = f"{value.mean:.{decimals}f}"
+    text = rounded(value.mean, decimals)
     if value.low is not None and value.high is not None:
         text += f"±{(value.high - value.low) / 2:.{decimals}f}"
     if value.n != row.results.n_scored:
         text += f" (n {value.n})"
     return Cell(text=text, mark=mark, value=value.mean, low=value.low, high=value.high, n=value.n)
+
+
+def rounded(value: float, decimals: int) -> str:
+    """The number with so many decimals; nothing is "-0.00"."""
+    text = f"{value:.{decimals}f}"
+    return text.lstrip("-") if float(text) == 0 else text
 
 
 def _flags(row: Row) -> str:

@@ -71,6 +71,10 @@ def command(
     from .rows import find_rows
     from .views import is_view, read_view, show
 
+    if as_json and (to is not None or form is not Format.TEXT):
+        raise UserError("--json is a format of its own, on stdout: leave out --format and --to")
+    if to is not None and to.is_dir():
+        raise UserError(f"{to}: a folder; name a file with --to")
     words = [str(word) for word in runs or []]
     view = read_view(words.pop(0)) if words and is_view(words[0]) else None
     rows = find_rows([Path(word) for word in words] or [RUNS])

@@ -28,6 +28,7 @@ from .depth_files import DepthArchive, DepthFiles, check_depth_files
 from .egoexo4d import FRAMES
 from .file_digests import FileDigests
 from .identity import clip_digests
+from .opening import is_simulated
 from .release import DEFAULT_LENS_NOTE
 
 SCHEMA = 1
@@ -115,6 +116,8 @@ class Folder:
             raise UserError(f"{self.index}: {error}; the format is in docs/data.md") from None
         if content.schema != SCHEMA:
             raise UserError(f"{self.index}: schema {content.schema}, this version reads {SCHEMA}")
+        if is_simulated(content.name):
+            raise UserError(f"{self.index}: name {content.name!r} is that of the simulated world; choose another one")
         return content
 
     @cached_property

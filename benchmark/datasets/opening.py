@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from ..errors import UserError, unknown
@@ -12,6 +13,16 @@ LAYOUTS = "takes/ (Ego-Exo4D download), meta.json (EgoX release) or clips.json (
 SIM_TRUE_DEPTH = "sim:true-depth"
 SIM = ("sim", SIM_TRUE_DEPTH)
 """Names of the simulated world: with depth as a network would estimate it, and with exact depth."""
+
+_SIMULATED = re.compile(r"sim-\d+(-true-depth)?")
+
+
+def is_simulated(dataset: str) -> bool:
+    """Whether a dataset's name is that of the simulated world, of whatever version: its pixels may be shown to anyone.
+
+    No folder may have such a name.
+    """
+    return _SIMULATED.fullmatch(dataset) is not None
 
 
 def open_dataset(where: str | Path) -> Dataset:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..legend import in_words
+from ..marks import Mark
 from ..table import Cell, Column, Line, Sheet
 from .terminal import blocks
 
@@ -21,7 +23,7 @@ _SPECIAL = {
 
 
 def latex(sheets: Sequence[Sheet], *, caption: str, label: str) -> str:
-    """One `table*` for all sheets: neighbours with the same columns are blocks of one tabular, headed by their split.
+    """One `table*` for all sheets: neighbours that differ in nothing but their split are blocks of one tabular, headed by it.
 
     Best cells are bold, second ones underlined, intervals small. What the legend says stands below the table as comments:
     a paper words its own caption. Text from results is escaped. Raises ValueError for no sheets.
@@ -30,18 +32,28 @@ def latex(sheets: Sequence[Sheet], *, caption: str, label: str) -> str:
         raise ValueError("a table needs at least one sheet")
     runs: list[list[Sheet]] = []
     for sheet in sheets:
-        if runs and runs[-1][0].columns == sheet.columns:
+        new_split = bool(runs) and sheet.split not in {other.split for other in runs[-1]}
+        if new_split and _measured(runs[-1][0]) == _measured(sheet):
             runs[-1].append(sheet)
         else:
             runs.append([sheet])
     parts = [PREAMBLE, r"\begin{table*}[t]", r"\centering", rf"\caption{{{escaped(caption)}}}", rf"\label{{{label}}}"]
     for number, run in enumerate(runs):
-        parts += [r"\par\medskip"] if number else []
+        if len(runs) > 1:
+            parts.append((r"\par\medskip " if number else "") + rf"\textit{{{escaped(run[0].title)}}}\par")
         parts += [r"\resizebox{\textwidth}{!}{%", *_tabular(run), "}"]
     parts.append(r"\end{table*}")
+    said: dict[Mark, str] = {"best": "bold", "second": "underlined", "leading": "°"}
     for sheet in sheets:
-        parts += [f"% {text}" for text in (sheet.title, *(" ".join(line.split()) for line in sheet.legend))]
+        parts += [f"% {' '.join(text.split())}" for text in (sheet.title, *in_words(sheet.legend, said))]
     return "\n".join(parts) + "\n"
+
+
+def _measured(sheet: Sheet) -> tuple[object, ...]:
+    """What blocks of one tabular must share: how rows were measured, but not on which split; and the columns."""
+    rows = [line.row for line in sheet.lines]
+    terms = {term for row in rows for term in row.terms if not term[0].startswith("split")}
+    return (sheet.columns, rows[0].results.split.dataset, frozenset(terms))
 
 
 def _tabular(sheets: Sequence[Sheet]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ..legend import in_words
 from ..table import Cell, Sheet
 from .terminal import blocks, header
 
@@ -19,7 +20,8 @@ def markdown(sheet: Sheet) -> str:
         aligned = [":--" if place == 0 else "--:" for place in places]
         drawn = [[columns[place] for place in places], aligned, *([row[place] for place in places] for row in rows)]
         parts.append("\n".join(f"| {' | '.join(cells)} |" for cells in drawn))
-    parts.append("\n".join(f"- {escaped(text)}" for text in sheet.legend))
+    said = in_words(sheet.legend, {"best": "bold", "second": "underlined", "leading": "°"})
+    parts.append("\n".join(f"- {escaped(text)}" for text in said))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmark.contenders import Contender, Run, truth_run
+from benchmark.datasets.opening import is_simulated
 from benchmark.metrics import METRICS
 from benchmark.registry import MethodSpec, load_registry
 from benchmark.run_record import read_run_record
@@ -16,8 +17,9 @@ from ..rows import Row
 from ..table import Sheet
 from .names import slug_of
 
-Delta = tuple[float, float | None, float | None, bool]
-"""Difference of two rows, the ends of its 95 % interval, and whether Holm's corrected test separates them."""
+Delta = tuple[float, float | None, float | None, int]
+"""Difference of two rows, the ends of its 95 % interval, and who is ahead: 1 the first of the pair, -1 the other one, 0 where
+Holm's corrected test does not separate them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,11 @@ class RowFacts:
     def competes(self) -> bool:
         """Whether the row can be best."""
         return self.row.competes
+
+    def pixels(self, clip: str) -> str | None:
+        """Digest of the pixels of this clip that were scored."""
+        records = self.run.records if self.run is not None else ()
+        return next((record.prediction for record in records if record.clip == clip), None)
 
     @property
     def options(self) -> str:
@@ -82,7 +89,7 @@ class TableFacts:
     @property
     def on_sim(self) -> bool:
         """Whether all pixels are of the simulated world, which may be shown to anyone."""
-        return self.sheet.lines[0].row.results.split.dataset.split("-")[0] == "sim"
+        return is_simulated(self.sheet.lines[0].row.results.split.dataset)
 
 
 def facts_of(sheets: Sequence[Sheet]) -> list[TableFacts]:
@@ -159,9 +166,13 @@ def _deltas(sheet: Sheet, rows: Sequence[RowFacts]) -> dict[str, dict[tuple[int,
     if len(contenders) < 2:
         return {}
     found: dict[str, dict[tuple[int, int], Delta]] = {}
+    truth = truth_run([contender.runs[0] for contender in contenders])
     shown = {column.metric for column in sheet.columns}
-    for one in pairwise(contenders, truth=truth_run([contender.runs[0] for contender in contenders])):
-        if one.difference is not None and one.metric in shown:
+    for one in pairwise(contenders, truth=truth):
+        # without the truth's own value a difference of such a metric says nothing of better or worse
+        blind = METRICS[one.metric].direction == "truth" and truth is None
+        if one.difference is not None and one.metric in shown and not blind:
+            ahead = 0 if not one.separated or one.ahead is None else 1 if one.ahead == one.a else -1
             pair = (having[one.a].number, having[one.b].number)
-            found.setdefault(one.metric, {})[pair] = (one.difference, one.low, one.high, one.separated)
+            found.setdefault(one.metric, {})[pair] = (one.difference, one.low, one.high, ahead)
     return found

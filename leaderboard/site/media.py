@@ -141,7 +141,7 @@ def encode(
 def _videos(
     clip: ClipFacts, rows: Sequence[RowFacts], *, source: Source | None, allowed: Allowed, faults: list[str]
 ) -> Iterator[tuple[str, str, int | None, Frames]]:
-    from benchmark.video import Video, decoded_frames
+    from benchmark.video import Video, decoded_frames, pixel_digest
 
     def of_rows(wanted: Collection[int]) -> Iterator[tuple[str, str, int | None, Frames]]:
         import numpy as np
@@ -152,8 +152,11 @@ def _videos(
                 continue
             try:
                 frames = np.stack(list(decoded_frames(path)))
-            except UserError as error:
-                faults.append(str(error))
+            except (UserError, ValueError):
+                faults.append(f"{path}: the video cannot be read and is left out; delete it and run again")
+                continue
+            if pixel_digest(frames) != row.pixels(clip.clip_id):
+                faults.append(f"{path}: the video is not the one that was scored, and is left out; delete it and run again")
                 continue
             yield row.label, f"row{row.number}.mp4", row.number, frames
 

@@ -14,7 +14,7 @@ from benchmark.results import Aggregate
 
 from ..legend import SIGNS
 from ..published import printed
-from ..table import Cell, Column
+from ..table import Cell, Column, rounded
 from .facts import ClipFacts, RowFacts, TableFacts
 from .media import Player
 from .names import slug_of
@@ -54,7 +54,7 @@ class CellView:
     interval: str
     sign: str
     mark: str
-    value: float | None
+    sort: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +80,13 @@ class LineView:
 
 def table_page(site: Site, table: TableFacts, *, faults: Sequence[str]) -> str:
     """The page of one table. faults: what was left out, a sentence each."""
-    columns = columns_of(table)
+    columns, truths = columns_of(table), _own_values(table)
     lines = [
-        LineView(row=row, cells=tuple(zip((_cell(cell) for cell in line.cells), columns)), count=line.count)
+        LineView(
+            row=row,
+            cells=tuple((_cell(cell, near=near), column) for cell, column, near in zip(line.cells, columns, truths)),
+            count=line.count,
+        )
         for row, line in zip(table.rows, table.sheet.lines)
     ]
     groups: list[tuple[str, int]] = []
@@ -146,9 +150,21 @@ def _column(column: Column) -> ColumnView:
     )  # fmt: skip
 
 
-def _cell(cell: Cell) -> CellView:
+def _own_values(table: TableFacts) -> list[float | None]:
+    """Of columns whose best is nearest to the truth's own value, that value where it is known; None of others."""
+    truth = next((row for row in table.rows if row.row.results.method.id == TRUTH_METHOD), None)
+    nearest = (column.metric in METRICS and METRICS[column.metric].direction == "truth" for column in table.sheet.columns)
+    return [
+        truth.row.results.metrics[column.metric].mean if truth is not None and near else None
+        for column, near in zip(table.sheet.columns, nearest)
+    ]
+
+
+def _cell(cell: Cell, *, near: float | None = None) -> CellView:
+    """near: where one sorts by the distance from a value, that value."""
     number, _, interval = cell.text.partition("±")
-    return CellView(number=number, interval=interval, sign=SIGNS[cell.mark], mark=cell.mark, value=cell.value)
+    sort = cell.value if near is None or cell.value is None else abs(cell.value - near)
+    return CellView(number=number, interval=interval, sign=SIGNS[cell.mark], mark=cell.mark, sort=sort)
 
 
 def _strips(
@@ -195,9 +211,11 @@ def _curves(table: TableFacts, clip: ClipFacts) -> Curves | None:
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["rounded"] = rounded
+    return environment
 
 
 def _render(template: str, site: Site, **values: object) -> str:

@@ -14,9 +14,10 @@ import msgspec
 from benchmark.contenders import RECORDS, RESULTS
 from benchmark.errors import UserError
 from benchmark.results import ClipRecord, Results, read_records, read_results
+from benchmark.store import RunFolder
 
-from ..rows import REPOSITORY, plain_fault
-from .contents import findings_of_records, findings_of_results
+from ..rows import REPOSITORY, Row, plain_fault
+from .contents import CHANGED, findings_of_records, findings_of_results
 from .findings import Finding, Level
 from .known import Known, shipped
 from .layout import README, Place, listing, place_of
@@ -77,6 +78,35 @@ def check(folder: Path, *, known: Known | None = None) -> Checked:
         runs=sum(RESULTS in kinds for kinds in files.places.values()),
         findings=tuple(sorted(found, key=lambda one: (one.file, one.field, one.text))),
     )
+
+
+def fault_of(row: Row, *, known: Known | None = None) -> str | None:
+    """What in a run's files keeps it from being shown: the first thing found, and how many more there are.
+
+    Looked for are clips that are not the split's, means that the scores do not give, clip ids that are no names of files, and
+    damaged files of single clips beside the scores.
+    """
+    known = known or shipped()
+    if row.records is None:
+        return None
+    records = tuple(read_records(row.records))
+    data = row.records.read_bytes()
+    found = findings_of_records(row.results, records, data=data, file=str(row.records), known=known)
+    said = [f"{one.file}: {one.field}: {one.text}" if one.field else f"{one.file}: {one.text}" for one in found if _matters(one)]
+    inside = RunFolder(row.folder)
+    for record in records if not said else ():
+        try:
+            inside.scores(record.clip)
+        except UserError as error:
+            where = "" if str(error).startswith(str(row.folder)) else f"{row.records}: "
+            said.append(f"{where}{error}")
+    more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
+    return f"{said[0]}{more}" if said else None
+
+
+def _matters(finding: Finding) -> bool:
+    """Other bytes than the benchmark's own are no harm to a page that shows the numbers."""
+    return finding.level == "problem" and finding.text != CHANGED
 
 
 def _stray(path: PurePosixPath, kind: str) -> Finding:

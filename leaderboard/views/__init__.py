@@ -15,7 +15,7 @@ import msgspec
 from benchmark.errors import UserError, unknown
 from benchmark.metrics import METRICS
 
-from ..rows import Row, grouped
+from ..rows import Row, differences, grouped
 from ..table import Sheet, sheet_of
 
 FOLDER = Path(__file__).parent
@@ -32,8 +32,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """A table as data.
 
     splits: one block each, in this order. columns: ids of metrics by protocol; of another protocol all metrics. rows: in this
-    order. controls: whether control rows and rows that saw truth stand below. others: beginnings of names of datasets where
-    other methods than those of `rows` are shown too, but for `not_others`.
+    order. controls: whether control rows and rows that saw truth stand below. others: names of datasets, without their version,
+    where other methods than those of `rows` are shown too, but for `not_others`.
     """
 
     title: str
@@ -62,7 +62,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return method in self.labels or (self._takes_others(dataset) and method not in self.not_others)
 
     def _takes_others(self, dataset: str) -> bool:
-        return any(dataset.startswith(start) for start in self.others)
+        return dataset.split("-")[0] in self.others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,11 +139,17 @@ def show(view: View, rows: Sequence[Row]) -> Shown:
             if any(row.competes for row in group)
         ]
         sheets += [_sheet(view, group) for group in groups]
+        said += [f"{split}: not in one table: {'; '.join(apart)}" for apart in _apart(groups)]
         there = {row.results.method.id for group in groups for row in group}
         lacking = [f"{row.label} ({row.method})" for row in view.rows if row.method not in there]
         said += [f"{split}: no run of {', '.join(lacking)}"] if lacking else []
     said += [f"{split}: no run at all" for split in view.splits if split not in splits and set(splits) <= {*view.splits}]
     return Shown(view=view, sheets=tuple(sheets), left_out=tuple(said))
+
+
+def _apart(groups: Sequence[Sequence[Row]]) -> list[list[str]]:
+    """What keeps each group out of the table of one before it."""
+    return [differences(other[0], group[0]) for place, group in enumerate(groups) for other in groups[:place]]
 
 
 def _sheet(view: View, group: Sequence[Row]) -> Sheet:

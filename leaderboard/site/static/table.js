@@ -5,6 +5,7 @@
 const table = document.getElementById("results");
 const deltas = JSON.parse(document.getElementById("deltas").textContent);
 const heads = [...table.tHead.rows[1].cells];
+const nameOf = (head) => head.dataset.metric || head.textContent.trim();
 const boxes = ["fair", "one", "ours", "printed"].map((id) => document.getElementById(id)).filter(Boolean);
 const base = document.getElementById("base");
 
@@ -17,7 +18,7 @@ function remember() {
   for (const box of boxes) if (box.checked) now.set(box.id, "1");
   if (base.value) now.set("base", base.value);
   const sorted = heads.find((head) => head.hasAttribute("aria-sort"));
-  if (sorted) now.set("sort", `${sorted.dataset.metric || "method"}:${sorted.getAttribute("aria-sort")}`);
+  if (sorted) now.set("sort", `${nameOf(sorted)}:${sorted.getAttribute("aria-sort")}`);
   const text = now.toString();
   if (text !== state().toString()) history.pushState(null, "", text ? `#${text}` : location.pathname);
 }
@@ -30,7 +31,8 @@ function apply() {
     for (const [place, head] of heads.entries()) if (head.dataset.metric) draw(row, row.cells[place], head);
   }
   document.getElementById("delta-note").hidden = !base.value;
-  document.getElementById("measured").hidden = Boolean(on.printed);
+  table.classList.toggle("differences", Boolean(base.value));
+  for (const part of document.querySelectorAll(".measured")) part.hidden = Boolean(on.printed);
   const printed = document.getElementById("printed-tables");
   if (printed) printed.hidden = !on.printed;
 }
@@ -50,8 +52,11 @@ function draw(row, cell, head) {
     link.textContent = own === other ? "·" : "–";
     return;
   }
-  const [value, low, high, separated] = own < other ? found : [-found[0], negated(found[2]), negated(found[1]), found[3]];
-  const text = (number) => (number > 0 ? "+" : "") + number.toFixed(head.dataset.decimals);
+  const [value, low, high, ahead] = own < other ? found : [-found[0], negated(found[2]), negated(found[1]), -found[3]];
+  const text = (number) => {
+    const drawn = number.toFixed(head.dataset.decimals);
+    return Number(drawn) === 0 ? drawn.replace("-", "") : (number > 0 ? "+" : "") + drawn;
+  };
   link.textContent = text(value);
   if (low !== null && high !== null) {
     const ends = document.createElement("span");
@@ -59,7 +64,7 @@ function draw(row, cell, head) {
     ends.textContent = ` [${text(low)}, ${text(high)}]`;
     link.append(ends);
   }
-  if (separated) cell.classList.add((head.dataset.direction === "↑") === (value > 0) ? "better" : "worse");
+  if (ahead) cell.classList.add(ahead > 0 ? "better" : "worse");
 }
 
 function negated(number) {
@@ -71,14 +76,22 @@ function restore() {
   for (const box of boxes) box.checked = wanted.has(box.id);
   base.value = wanted.get("base") ?? "";
   const [metric, direction] = (wanted.get("sort") ?? "").split(":");
-  const head = heads.find((one) => (one.dataset.metric || one.textContent) === metric);
+  const head = heads.find((one) => nameOf(one) === metric);
   if (head && head.getAttribute("aria-sort") !== direction) {
-    if (direction === "ascending") head.setAttribute("aria-sort", "descending");
+    head.setAttribute("aria-sort", direction === "ascending" ? "descending" : "ascending");
     head.click();
+  } else if (!head) {
+    for (const one of heads) one.removeAttribute("aria-sort");
+    for (const body of table.tBodies) body.append(...[...body.rows].sort((a, b) => a.dataset.row - b.dataset.row));
   }
   apply();
 }
 
+// Best first: vendor/sortable begins with ascending order where the table has the class "asc". Capturing, to be before it.
+table.tHead.addEventListener("click", (event) => table.classList.toggle("asc", "↓≈".includes(event.target.closest("th")?.dataset.direction || "-")), true);
+table.tHead.addEventListener("keydown", (event) => {
+  if (event.key === "Enter") event.target.click();
+});
 document.getElementById("tools").addEventListener("change", () => (apply(), remember()));
 table.addEventListener("sort-end", remember);
 window.addEventListener("popstate", restore);

@@ -63,6 +63,19 @@ def test_sheets_of_other_columns_get_a_tabular_of_their_own(tmp_path):
     assert latex(found, caption="c", label="l").count(r"\begin{tabular}") == 2
 
 
+def test_rows_of_other_clips_get_a_tabular_of_their_own(tmp_path):
+    make_run(tmp_path, "one")
+    make_run(tmp_path, "two", split="seen")
+    make_run(tmp_path, "three", split_digest="0ther")
+    one, two, three = (sheet_of([row]) for row in sorted(find_rows([tmp_path]), key=lambda row: row.results.method.id)[:3])
+    named = {sheet.lines[0].label: sheet for sheet in (one, two, three)}
+    assert latex([named["one"], named["two"]], caption="c", label="l").count(r"\begin{tabular}") == 1
+    text = latex([named["one"], named["three"]], caption="c", label="l")
+    assert text.count(r"\begin{tabular}") == 2
+    assert "(5p1it)" in text.split("% ±")[0]
+    assert "(0ther)" in text.split("% ±")[0]
+
+
 def test_what_is_special_to_latex_is_escaped():
     assert escaped("a_b & 5% #1") == r"a\_b \& 5\% \#1"
     assert escaped("\\input{x}\n%") == r"\textbackslash{}input\{x\} \%"

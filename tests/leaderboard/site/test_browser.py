@@ -40,7 +40,7 @@ def page(browser, box_site: Path) -> Iterator:
 
 
 def names(page) -> list[str]:
-    return [text.split()[0] for text in page.locator("#results tbody.competing tr:visible summary").all_inner_texts()]
+    return [text.split()[0] for text in page.locator("#results tbody.competing tr:visible td.name button").all_inner_texts()]
 
 
 def wait_for_frames(page, frame: int) -> None:
@@ -70,6 +70,19 @@ def test_a_click_on_a_heading_sorts_and_the_address_brings_it_back(page, box_sit
     assert names(page) == ascending
     # rows that saw truth stay below, however one sorts
     assert page.locator("tbody.reference tr").count() == 2
+    page.evaluate("location.hash = ''")
+    page.wait_for_function("!document.querySelector('th[aria-sort]')")
+    rows = page.locator("#results tbody.competing tr").evaluate_all("rows => rows.map(row => row.dataset.row)")
+    assert rows == sorted(rows)
+
+
+def test_a_name_opens_what_is_known_of_the_method(page, box_site):
+    page.goto(f"{box_site.as_uri()}/index.html")
+    page.locator("#results td.name button").first.click()
+    card = page.locator("dl:popover-open")
+    assert "exo view" in card.inner_text()
+    page.keyboard.press("Escape")
+    assert card.count() == 0
 
 
 def test_filters_hide_rows_and_the_way_back_shows_them(page, box_site):
@@ -99,6 +112,7 @@ def test_differences_to_a_row_are_those_of_the_paired_tests(page, box_site):
     assert shown == pytest.approx(values["ego-prior"] - values["prior-inpaint"], abs=0.006)
     assert page.locator("#results tbody tr").filter(has_text="prior-inpaint").locator("td").nth(1).inner_text() == "·"
     assert page.locator("#delta-note").is_visible()
+    assert page.locator("#results.differences").count() == 1  # marks of values are no marks of differences
     page.select_option("#base", "")
     assert page.locator("#results tbody.competing").inner_text() == before
 

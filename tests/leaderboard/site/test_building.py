@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
@@ -11,16 +13,17 @@ import msgspec
 import pytest
 
 from benchmark.errors import UserError
-from benchmark.results import read_results
+from benchmark.results import ClipScore, read_results
 from benchmark.video import count_frames, decoded_frames
 from leaderboard.rows import find_rows, find_rows_and_faults
 from leaderboard.site import building
 from leaderboard.site.building import MARKER, build_site
+from leaderboard.site.facts import facts_of
 from leaderboard.site.names import slug_of
 from leaderboard.table import sheet_of
 
-from ..runs import edit, make_run
-from .conftest import egox_bench
+from ..runs import edit, having, make_run
+from .conftest import COMMAND, egox_bench
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -160,10 +163,10 @@ def test_a_build_that_breaks_leaves_the_old_site_and_nothing_else(tmp_path, monk
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(building, "clip_page", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(UserError, match="cannot be written"):
         build(tmp_path / "runs", tmp_path / "site")
     assert files_of(tmp_path / "site") == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs", "site"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".site.lock", "runs", "site"]
 
 
 def test_a_new_site_takes_the_place_of_the_old_one(tmp_path):
@@ -173,7 +176,7 @@ def test_a_new_site_takes_the_place_of_the_old_one(tmp_path):
     build(tmp_path / "runs", tmp_path / "site")
     assert not (tmp_path / "site" / "stale.html").exists()
     assert (tmp_path / "site" / MARKER).is_file()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs", "site"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".site.lock", "runs", "site"]
 
 
 def test_two_tables_of_the_same_names_have_pages_of_their_own(tmp_path):
@@ -210,3 +213,129 @@ def test_as_many_clips_get_videos_as_are_asked_for_and_the_others_say_why_not(bo
     assert "1 of 3 clips have some" in (inner / "clip-b2.html").read_text()
     egox_bench("publish", box_runs, "--local", "--videos", "0", "--out", tmp_path / "none")
     assert not list((tmp_path / "none").rglob("*.mp4"))
+
+
+def clip_page(out: Path, clip: str = "b1") -> str:
+    return (out / "all-pixels" / f"clip-{clip}.html").read_text()
+
+
+def own_copy(runs: Path, tmp_path: Path) -> Path:
+    shutil.copytree(runs, tmp_path / "runs")
+    return tmp_path / "runs"
+
+
+def test_a_video_that_is_not_the_one_that_was_scored_is_left_out_and_told(box_runs, tmp_path):
+    runs = own_copy(box_runs, tmp_path)
+    (prior,), (inpaint,) = (list(runs.glob(f"{method}/*/*/*/videos/b1.mkv")) for method in ("ego-prior", "prior-inpaint"))
+    shutil.copyfile(prior, inpaint)
+    prior.write_bytes(prior.read_bytes()[: prior.stat().st_size // 2])
+    done = egox_bench("publish", runs, "--local", "--out", tmp_path / "site")
+    assert f"{inpaint}: the video is not the one that was scored, and is left out; delete it and run again" in done.stderr
+    assert f"{prior}: the video" in done.stderr
+    assert re.findall(r'media/b1/(\w+)\.mp4"', clip_page(tmp_path / "site")) == ["exo", "truth"]
+    assert len(re.findall(r"media/b0/", clip_page(tmp_path / "site", "b0"))) == 4
+    assert "prior-inpaint/all/pixels" in (tmp_path / "site" / "index.html").read_text()
+
+
+def test_pages_name_no_folder_of_this_machine(box_runs, tmp_path):
+    runs = own_copy(box_runs, tmp_path)
+    next(runs.glob("ego-prior/*/*/*/results.json")).write_text("{}")
+    done = egox_bench("publish", runs, "--out", tmp_path / "site")
+    assert str(runs) in done.stderr
+    for name, data in files_of(tmp_path / "site").items():
+        assert str(tmp_path).encode() not in data, name
+    assert "<li>ego-prior/all/pixels/" in (tmp_path / "site" / "index.html").read_text()
+
+
+@pytest.mark.parametrize("damage", ["scores of a clip", "clip id", "mean"])
+def test_a_run_with_a_damaged_file_is_left_out_and_costs_no_other_its_page(box_runs, tmp_path, damage):
+    runs = own_copy(box_runs, tmp_path)
+    (folder,) = runs.glob("prior-inpaint/*/*/*")
+    if damage == "scores of a clip":
+        (folder / "scores" / "b1.json").write_bytes((folder / "scores" / "b1.json").read_bytes()[:40])
+    elif damage == "clip id":
+        text = (folder / "scores.jsonl").read_text()
+        (folder / "scores.jsonl").write_text(text.replace('"clip":"b1"', '"clip":"../b1"'))
+    else:
+        (folder / "scores.jsonl").write_text("\n".join((folder / "scores.jsonl").read_text().splitlines()[:2]) + "\n")
+    done = egox_bench("publish", runs, "--out", tmp_path / "site")
+    (said,) = [line for line in done.stderr.splitlines() if "prior-inpaint/" in line]
+    assert said.startswith(str(folder))
+    page = (tmp_path / "site" / "index.html").read_text()
+    assert "ego-prior</button>" in page
+    assert "prior-inpaint</button>" not in page
+
+
+def test_a_site_among_runs_is_no_run(box_runs, tmp_path):
+    runs = own_copy(box_runs, tmp_path)
+    egox_bench("publish", runs, "--out", runs / "site")
+    once = files_of(runs / "site")
+    assert len(find_rows([runs])) == 4
+    egox_bench("publish", runs, "--out", runs / "site")
+    assert files_of(runs / "site") == once
+
+
+def test_a_method_that_no_run_is_of_cannot_be_called_generated(box_runs, tmp_path):
+    done = egox_bench("publish", box_runs, "--out", tmp_path / "site", "--generated", "prior-inpant", code=2)
+    assert "did you mean 'prior-inpaint'?" in done.stderr
+
+
+def test_only_the_simulated_world_has_its_name(tmp_path):
+    from ...box_folder import write_box_folder
+
+    boxes = write_box_folder(tmp_path / "boxes", clips=1)
+    index = boxes / "clips.json"
+    index.write_text(index.read_text().replace('"boxes"', '"sim-2"'))
+    done = egox_bench("list", "splits", "--data", boxes, code=2)
+    assert "name 'sim-2' is that of the simulated world" in done.stderr
+
+
+def test_runs_that_share_no_table_say_why(tmp_path):
+    make_run(tmp_path / "runs", "good")
+    make_run(tmp_path / "runs", "other", split_digest="0ther")
+    done = egox_bench("publish", tmp_path / "runs", "--out", tmp_path / "site")
+    assert "unseen: not in one table: split digest differs (5p1it and 0ther)" in done.stderr
+
+
+def test_what_a_kill_left_is_cleared_away_and_the_old_site_comes_back(tmp_path, monkeypatch):
+    make_run(tmp_path / "runs", "good")
+    build(tmp_path / "runs", tmp_path / "site")
+    (tmp_path / "site").rename(tmp_path / ".site.old")  # killed between the two renames
+    (tmp_path / ".site.new").mkdir()
+    monkeypatch.setattr(building, "_copy_static", broken)
+    with pytest.raises(UserError, match="damaged"):
+        build(tmp_path / "runs", tmp_path / "site")
+    assert (tmp_path / "site" / "index.html").is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".site.lock", "runs", "site"]
+
+
+def broken(folder: Path) -> None:
+    raise UserError(f"{folder}: damaged")
+
+
+def test_two_that_publish_to_one_place_at_once_both_succeed(tmp_path):
+    make_run(tmp_path / "runs", "good")
+    words = [COMMAND, "publish", str(tmp_path / "runs"), "--out", str(tmp_path / "site")]
+    both = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for one in both:
+        _, said = one.communicate(timeout=120)
+        assert one.returncode == 0, said
+    assert (tmp_path / "site" / MARKER).is_file()
+
+
+def test_differences_name_who_is_ahead_and_there_are_none_from_an_unknown_truth(tmp_path):
+    protocol = having("psnr", "flicker")
+    for root, methods in (("without", ()), ("with", (("oracle", 0.95, 30.0),))):
+        for method, flicker, level in (("near", 0.94, 20.0), ("frozen", 1.0, 25.0), *methods):
+            how = {"privileged": "truth"} if method == "oracle" else {}
+            fixed = {"flicker": ClipScore(value=flicker)}
+            make_run(tmp_path / root, method, protocol=protocol, fixed=fixed, level=level, **how)
+        (table,) = facts_of([sheet_of(find_rows([tmp_path / root]))])
+        order = [row.label for row in table.rows]
+        a, b = sorted((order.index("near"), order.index("frozen")))
+        first = 1 if order[a] == "frozen" else -1
+        assert table.deltas["psnr"][a, b][3] == first
+        if root == "without":
+            assert "flicker" not in table.deltas
+        else:  # the frozen one is further from the truth, though higher
+            assert table.deltas["flicker"][a, b][3] == -first
