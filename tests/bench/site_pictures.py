@@ -24,6 +24,7 @@ def main() -> None:
     wanted = (
         ("table", f"{TABLE}.html", (1500, 620), "light"),
         ("clip", f"{TABLE}/clip-{arguments.clip}.html#frame=8", (1360, 1060), "dark"),
+        ("differences", f"{TABLE}.html#base=5", (1500, 560), "light"),
         ("metric", f"{TABLE}/metric-st-lpips.html", (1000, 760), "light"),
         ("phone", f"{TABLE}.html", (390, 720), "dark"),
     )
