@@ -12,6 +12,10 @@ from .errors import LoadError, StorageError
 
 T = TypeVar("T")
 
+STOP_S = 15.0
+"""From asking a process to stop to killing it: it has to end the programs that it started, which a killed one leaves behind.
+Pebble's own 3 s are few on a busy machine, where a program itself is given 2 s to end."""
+
 
 class WorkerDied(Exception):
     """A worker process ended in the middle of a portion: out of memory, or a crash in native code."""
@@ -31,8 +35,9 @@ def in_processes(
     start(*start_arguments) sets up every process, which is spawned, not forked. What ends the whole run (a full disk, a method
     that cannot be loaded, Ctrl-C) is raised, and the other processes are ended.
     """
-    from pebble import ProcessExpired, ProcessPool
+    from pebble import CONSTS, ProcessExpired, ProcessPool
 
+    CONSTS.term_timeout = STOP_S
     pool: Any = ProcessPool(
         max_workers=min(workers, len(portions)),
         initializer=start,
