@@ -108,7 +108,7 @@ def pairwise(contenders: Sequence[Contender], *, truth: Run | None = None) -> li
             found += [_on_clips(spec, contenders, a, b, truth=truth) for a, b in pairs]
     allowed = {metric: set(candidates(contenders, metric, truth=truth)) for metric in metrics_of(contenders)}
     # A test that could not be made, though both have a number (the features of a set are not there), counts as one that shows
-    # nothing: what lies beside results must not decide what is significant in them.
+    # nothing: results without their features must not come out more significant than with them.
     family = [
         place
         for place, one in enumerate(found)

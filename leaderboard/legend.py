@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from benchmark.contenders import is_still
 from benchmark.metrics import METRICS
 
-from .marks import Mark, Marks
+from .marks import NO_FEATURES, Mark, Marks
 from .rows import Row
 
 PRIVILEGED, CONTROL, STATIC, PARTIAL, REMARK = "†", "‡", "§", "¶", "#"
@@ -44,7 +44,9 @@ def legend(
     leading = [found for found in marks.values() if found.leading is not None]
     if leading:
         why = sorted({found.why for found in leading if found.why})
-        lines.append(f"{SIGNS['leading']}  best value, not separated from any other" + (f" ({'; '.join(why)})" if why else ""))
+        untested = ", or not compared" if any(NO_FEATURES in found.notes for found in leading) else ""
+        because = f" ({'; '.join(why)})" if why else ""
+        lines.append(f"{SIGNS['leading']}  best value, not separated from any other{untested}{because}")
     said: dict[str, list[str]] = {}
     for metric, found in marks.items():
         for note in found.notes:

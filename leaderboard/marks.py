@@ -58,7 +58,9 @@ def marks_of(rows: Sequence[Row], *, beside: Sequence[Row] = ()) -> dict[str, Ma
     those whose best is nearest to the truth's own value where no complete run of the truth is known, among the rows or beside
     them on disk. A row of still videos is never marked.
     """
+    # in an order of their own: which of two equal values is the first must not depend on the table's
     competing = [place for place, row in enumerate(rows) if row.competes]
+    competing.sort(key=lambda place: (rows[place].results.method.id, rows[place].run))
     known = [metric for metric in (rows[0].metric_ids if rows else ()) if metric in METRICS]
     if not known:
         return {}

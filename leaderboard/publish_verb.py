@@ -56,7 +56,7 @@ def command(
     """
     from benchmark.progress import progress
 
-    from .rows import differences, find_rows_and_faults, grouped
+    from .rows import find_rows_and_faults, grouped, kept_apart
     from .site.building import build_site
     from .submission.check import fault_of
     from .table import sheet_of
@@ -72,12 +72,7 @@ def command(
         else:
             told.append(fault)
     groups = grouped(whole)
-    told += [
-        f"{group[0].results.split.name}: not in one table: {'; '.join(differences(other[0], group[0]))}"
-        for place, group in enumerate(groups)
-        for other in groups[:place]
-        if group[0].results.split.name == other[0].results.split.name
-    ]
+    told += kept_apart(groups)
     methods = {row.results.method.id for row in whole}
     for name in generated or ():
         if name not in methods:

@@ -201,16 +201,34 @@ def differences(a: Row, b: Row) -> list[str]:
 
 
 def grouped(rows: Iterable[Row]) -> list[list[Row]]:
-    """Rows by what must agree in one table: each group passes `check_one_table`. Groups in order of first appearance."""
+    """Rows by what must agree in one table: each group passes `check_one_table`. Groups in order of first appearance.
+
+    Controls and rows that saw truth join every group that they fit: each table needs them.
+    """
     groups: list[list[Row]] = []
-    for row in rows:
-        fitting = (group for group in groups if not any(differences(member, row) for member in group))
-        found = next(fitting, None)
-        if found is None:
+    for row in sorted(rows, key=is_reference):
+        fitting = [group for group in groups if not any(differences(member, row) for member in group)]
+        if not fitting:
             groups.append([row])
-        else:
-            found.append(row)
+        for group in fitting if is_reference(row) else fitting[:1]:
+            group.append(row)
     return groups
+
+
+def is_reference(row: Row) -> bool:
+    """Whether a row is for reference only: a control, or one that saw truth."""
+    return row.results.method.control or row.results.method.privileged != "none"
+
+
+def kept_apart(groups: Sequence[Sequence[Row]]) -> list[str]:
+    """Why groups of one split under one protocol are no single table, a sentence each."""
+    said = []
+    for place, group in enumerate(groups):
+        for other in groups[:place]:
+            ours, theirs = group[0].results, other[0].results
+            if (ours.split.name, ours.protocol.name) == (theirs.split.name, theirs.protocol.name):
+                said.append(f"{ours.split.name}: not in one table: {'; '.join(differences(other[0], group[0]))}")
+    return said
 
 
 def _label(row: Row) -> str:

@@ -116,7 +116,7 @@ def keep_texts(rows: Sequence[Row]) -> None:
 
 def _plain_sheets(rows: Sequence[Row], form: Format) -> list[Sheet]:
     """One sheet a split and protocol; what is to be published holds no partial run. Says on stderr what is kept apart."""
-    from .rows import differences, grouped
+    from .rows import grouped, kept_apart
     from .table import sheet_of
     from .views import PARTIAL_RUNS
 
@@ -125,11 +125,8 @@ def _plain_sheets(rows: Sequence[Row], form: Format) -> list[Sheet]:
             if row.results.partial:
                 raise UserError(f"{row.results.method.id} ({row.run}) is partial: {PARTIAL_RUNS}")
     groups = grouped(rows)
-    for place, group in enumerate(groups):
-        for other in groups[:place]:
-            ours, theirs = group[0].results, other[0].results
-            if (ours.split.name, ours.protocol.name) == (theirs.split.name, theirs.protocol.name):
-                print(f"not in one table: {'; '.join(differences(other[0], group[0]))}", file=sys.stderr)
+    for reason in kept_apart(groups):
+        print(reason, file=sys.stderr)
     return [sheet_of(group) for group in groups]
 
 

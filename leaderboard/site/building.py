@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -140,10 +141,11 @@ def _licence(tables: Sequence[TableFacts], *, local: bool) -> str:
 
 
 def _without(roots: Sequence[Path], text: str) -> str:
-    """The text with files named as they lie below these folders."""
-    for path in sorted({str(one) for root in roots for one in (root, root.resolve())}, key=len, reverse=True):
-        text = text.replace(f"{path}/", "")
-    return text
+    """The text with files named as they lie below these folders; of any other absolute path the last part remains."""
+    folders = {(root.parent if root.is_file() else root).resolve() for root in roots}
+    for folder in sorted(map(str, folders), key=len, reverse=True):
+        text = re.sub(rf"(?<![^\s'\"(]){re.escape(folder)}/", "", text)
+    return re.sub(r"(?<![^\s'\"(])/(?:[^\s:;,'\"()/]+/)+([^\s:;,'\"()/]+)", r"\1", text)
 
 
 def _check_place(out: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,11 +81,13 @@ class LineView:
 
 def table_page(site: Site, table: TableFacts, *, faults: Sequence[str]) -> str:
     """The page of one table. faults: what was left out, a sentence each."""
-    columns, truths = columns_of(table), _own_values(table)
+    columns, distances = columns_of(table), [_distances(table, column) for column in table.sheet.columns]
     lines = [
         LineView(
             row=row,
-            cells=tuple((_cell(cell, near=near), column) for cell, column, near in zip(line.cells, columns, truths)),
+            cells=tuple(
+                (_cell(cell, distance=distances[place][row.number]), columns[place]) for place, cell in enumerate(line.cells)
+            ),
             count=line.count,
         )
         for row, line in zip(table.rows, table.sheet.lines)
@@ -150,20 +153,25 @@ def _column(column: Column) -> ColumnView:
     )  # fmt: skip
 
 
-def _own_values(table: TableFacts) -> list[float | None]:
-    """Of columns whose best is nearest to the truth's own value, that value where it is known; None of others."""
-    truth = next((row for row in table.rows if row.row.results.method.id == TRUTH_METHOD), None)
-    nearest = (column.metric in METRICS and METRICS[column.metric].direction == "truth" for column in table.sheet.columns)
-    return [
-        truth.row.results.metrics[column.metric].mean if truth is not None and near else None
-        for column, near in zip(table.sheet.columns, nearest)
-    ]
+def _distances(table: TableFacts, column: Column) -> list[float | None]:
+    """Of each row the mean distance over clips from the truth's own value, as `benchmark.standings` ranks by it, where that is
+    what is best on the column and the truth is a row; else None."""
+    truth = next((row.number for row in table.rows if row.row.results.method.id == TRUTH_METHOD), None)
+    if truth is None or column.metric not in METRICS or METRICS[column.metric].direction != "truth":
+        return [None] * len(table.rows)
+    found: list[float | None] = []
+    for row in table.rows:
+        values = (clip.values.get(column.metric) for clip in table.clips)
+        both = [(one[row.number], one[truth]) for one in values if one is not None]
+        gaps = [abs(own - true) for own, true in both if own is not None and true is not None]
+        found.append(math.fsum(gaps) / len(gaps) if gaps else None)
+    return found
 
 
-def _cell(cell: Cell, *, near: float | None = None) -> CellView:
-    """near: where one sorts by the distance from a value, that value."""
+def _cell(cell: Cell, *, distance: float | None = None) -> CellView:
+    """distance: what one sorts by instead of the value."""
     number, _, interval = cell.text.partition("±")
-    sort = cell.value if near is None or cell.value is None else abs(cell.value - near)
+    sort = cell.value if distance is None else distance
     return CellView(number=number, interval=interval, sign=SIGNS[cell.mark], mark=cell.mark, sort=sort)
 
 

@@ -15,7 +15,7 @@ import msgspec
 from benchmark.errors import UserError, unknown
 from benchmark.metrics import METRICS
 
-from ..rows import Row, differences, grouped
+from ..rows import Row, grouped, is_reference, kept_apart
 from ..table import Sheet, sheet_of
 
 FOLDER = Path(__file__).parent
@@ -72,11 +72,6 @@ class Shown:
     view: View
     sheets: tuple[Sheet, ...]
     left_out: tuple[str, ...]
-
-
-def is_reference(row: Row) -> bool:
-    """Whether a row is for reference only: a control, or one that saw truth."""
-    return row.results.method.control or row.results.method.privileged != "none"
 
 
 def names() -> list[str]:
@@ -139,17 +134,12 @@ def show(view: View, rows: Sequence[Row]) -> Shown:
             if any(row.competes for row in group)
         ]
         sheets += [_sheet(view, group) for group in groups]
-        said += [f"{split}: not in one table: {'; '.join(apart)}" for apart in _apart(groups)]
+        said += kept_apart(groups)
         there = {row.results.method.id for group in groups for row in group}
         lacking = [f"{row.label} ({row.method})" for row in view.rows if row.method not in there]
         said += [f"{split}: no run of {', '.join(lacking)}"] if lacking else []
     said += [f"{split}: no run at all" for split in view.splits if split not in splits and set(splits) <= {*view.splits}]
     return Shown(view=view, sheets=tuple(sheets), left_out=tuple(said))
-
-
-def _apart(groups: Sequence[Sequence[Row]]) -> list[list[str]]:
-    """What keeps each group out of the table of one before it."""
-    return [differences(other[0], group[0]) for place, group in enumerate(groups) for other in groups[:place]]
 
 
 def _sheet(view: View, group: Sequence[Row]) -> Sheet:

@@ -191,3 +191,12 @@ def test_files_that_are_no_text_or_nested_without_end_are_faults_as_any_other(tm
     ]
     with pytest.raises(UserError, match="nested too deeply"):
         find_rows([deep])
+
+
+def test_controls_join_every_table_that_they_fit(tmp_path):
+    for method, level in (("bare", 30), ("one", 20), ("two", 21)):
+        make_run(tmp_path, method, level=level)
+    make_run(tmp_path, "oracle", cap=True, privileged="truth", control=True)
+    next((tmp_path / "bare").rglob("scores.jsonl")).unlink()
+    groups = [[row.results.method.id for row in group] for group in grouped(find_rows([tmp_path]))]
+    assert groups == [["bare", "oracle"], ["one", "two", "oracle"]]

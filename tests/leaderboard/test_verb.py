@@ -43,7 +43,7 @@ def test_tables_of_the_same_names_say_what_keeps_them_apart(tmp_path):
     make_run(tmp_path, "b", split_digest="0ther")
     done = call(tmp_path)
     assert done.stdout.count("· pixels@1") == 2
-    assert done.stderr == "not in one table: split digest differs (5p1it and 0ther)\n"
+    assert done.stderr == "unseen: not in one table: split digest differs (5p1it and 0ther)\n"
 
 
 def test_json_holds_the_results_files(tmp_path):

@@ -88,7 +88,7 @@ function restore() {
 }
 
 // Best first: vendor/sortable begins with ascending order where the table has the class "asc". Capturing, to be before it.
-table.tHead.addEventListener("click", (event) => table.classList.toggle("asc", "↓≈".includes(event.target.closest("th")?.dataset.direction || "-")), true);
+table.tHead.addEventListener("click", (event) => table.classList.toggle("asc", event.target.closest("th")?.dataset.direction !== "↑"), true);
 table.tHead.addEventListener("keydown", (event) => {
   if (event.key === "Enter") event.target.click();
 });

@@ -13,13 +13,14 @@ import msgspec
 import pytest
 
 from benchmark.errors import UserError
-from benchmark.results import ClipScore, read_results
+from benchmark.results import ClipScore, read_records, read_results, write_records
 from benchmark.video import count_frames, decoded_frames
 from leaderboard.rows import find_rows, find_rows_and_faults
 from leaderboard.site import building
-from leaderboard.site.building import MARKER, build_site
+from leaderboard.site.building import MARKER, _without, build_site
 from leaderboard.site.facts import facts_of
 from leaderboard.site.names import slug_of
+from leaderboard.site.pages import _distances
 from leaderboard.table import sheet_of
 
 from ..runs import edit, having, make_run
@@ -339,3 +340,36 @@ def test_differences_name_who_is_ahead_and_there_are_none_from_an_unknown_truth(
             assert "flicker" not in table.deltas
         else:  # the frozen one is further from the truth, though higher
             assert table.deltas["flicker"][a, b][3] == -first
+
+
+def test_columns_that_are_best_near_the_truth_sort_as_they_are_ranked(tmp_path):
+    """The mean is the truth's own of a method that is off on every clip, now this way, now that."""
+    protocol = having("psnr", "flicker")
+    make_run(tmp_path, "steady", protocol=protocol, fixed={"flicker": ClipScore(value=0.93)})
+    make_run(tmp_path, "oracle", protocol=protocol, fixed={"flicker": ClipScore(value=0.95)}, privileged="truth")
+    folder = make_run(tmp_path, "wild", protocol=protocol, fixed={"flicker": ClipScore(value=0.95)})
+    records = [
+        msgspec.structs.replace(one, scores=one.scores | {"flicker": ClipScore(value=0.95 + 0.04 * (-1) ** number)})
+        for number, one in enumerate(read_records(folder / "scores.jsonl"))
+    ]
+    write_records(folder / "scores.jsonl", records)
+    (table,) = facts_of([sheet_of(find_rows([tmp_path]))])
+    column = next(column for column in table.sheet.columns if column.metric == "flicker")
+    found = dict(zip((row.label for row in table.rows), _distances(table, column)))
+    assert found == pytest.approx({"steady": 0.02, "wild": 0.04, "oracle": 0.0})
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/a/runs/egox/x.mkv: the video", "egox/x.mkv: the video"),
+        ("/data/other-runs/take1/x.json: no", "x.json: no"),
+        (
+            "unseen: no truth: /secret/folder/data: no such data folder; name 'sim'",
+            "unseen: no truth: data: no such data folder; name 'sim'",
+        ),
+        ("../data/x and 3/4 of clips", "../data/x and 3/4 of clips"),
+    ],
+)
+def test_of_a_path_only_what_lies_below_the_runs_is_shown(text, shown):
+    assert _without([Path("/a/runs")], text) == shown
