@@ -10,15 +10,12 @@ import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from .errors import UserError, unknown
 from .files import atomic_file
-
-if TYPE_CHECKING:
-    pass
 
 SCHEMA = 2
 

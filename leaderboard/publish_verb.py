@@ -10,6 +10,8 @@ import typer
 
 from benchmark.errors import UserError, unknown
 
+from .site import VIDEOS
+
 if TYPE_CHECKING:
     from .rows import Row
 
@@ -41,7 +43,7 @@ def command(
     ] = None,
     videos: Annotated[
         int, typer.Option("--videos", min=0, help="Clips of a table that get videos, spread over its places; 0 for none.")
-    ] = 48,
+    ] = VIDEOS,
 ) -> None:
     """Write results as a site: tables to sort and filter, every number's clips, every clip's videos in step.
 
@@ -56,17 +58,16 @@ def command(
     """
     from benchmark.progress import progress
 
-    from .rows import find_rows_and_faults, grouped, kept_apart
+    from .rows import find_rows_and_faults, grouped, kept_apart, partial_reason
     from .site.building import build_site
     from .submission.check import fault_of
     from .table import sheet_of
-    from .views import PARTIAL_RUNS
 
     roots = runs or [Path("runs")]
     rows, told = find_rows_and_faults(roots)
     whole: list[Row] = []
     for row in rows:
-        fault = f"{row.results.method.id} ({row.run}) is partial: {PARTIAL_RUNS}" if row.results.partial else fault_of(row)
+        fault = partial_reason(row) if row.results.partial else fault_of(row)
         if fault is None:
             whole.append(row)
         else:

@@ -220,6 +220,12 @@ def is_reference(row: Row) -> bool:
     return row.results.method.control or row.results.method.privileged != "none"
 
 
+def partial_reason(row: Row) -> str:
+    """Why a partial row is not to be published."""
+    tried = "not every clip of the split was attempted; finish it without --limit and --clips"
+    return f"{row.results.method.id} ({row.run}) is partial: {tried}"
+
+
 def kept_apart(groups: Sequence[Sequence[Row]]) -> list[str]:
     """Why groups of one split under one protocol are no single table, a sentence each."""
     said = []

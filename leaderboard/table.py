@@ -16,7 +16,7 @@ from benchmark.results import Aggregate
 
 from .legend import ARROWS, CONTROL, PARTIAL, PRIVILEGED, REMARK, STATIC, group_of, legend
 from .marks import Mark, Marks, marks_of
-from .rows import Row, check_one_table
+from .rows import Row, check_one_table, is_reference
 from .validity import withheld
 
 
@@ -153,7 +153,7 @@ def _rank(row: Row, order: Sequence[str] | None) -> tuple[object, ...]:
         if mean is not None:
             place = -mean if metric in METRICS and METRICS[metric].direction == "up" else mean
     method = row.results.method
-    behind = (not row.competes, method.control or method.privileged != "none")
+    behind = (not row.competes, is_reference(row))
     if order is not None:
         named = order.index(method.id) if method.id in order else len(order)
         return (*behind, named, method.id if named == len(order) else "", row.results.seed, row.run)

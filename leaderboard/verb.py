@@ -116,14 +116,13 @@ def keep_texts(rows: Sequence[Row]) -> None:
 
 def _plain_sheets(rows: Sequence[Row], form: Format) -> list[Sheet]:
     """One sheet a split and protocol; what is to be published holds no partial run. Says on stderr what is kept apart."""
-    from .rows import grouped, kept_apart
+    from .rows import grouped, kept_apart, partial_reason
     from .table import sheet_of
-    from .views import PARTIAL_RUNS
 
     if form is not Format.TEXT and form is not Format.LONG_CSV:
         for row in rows:
             if row.results.partial:
-                raise UserError(f"{row.results.method.id} ({row.run}) is partial: {PARTIAL_RUNS}")
+                raise UserError(partial_reason(row))
     groups = grouped(rows)
     for reason in kept_apart(groups):
         print(reason, file=sys.stderr)

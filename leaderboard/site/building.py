@@ -20,6 +20,7 @@ from ..formats.latex import latex
 from ..formats.wide_csv import wide_csv
 from ..long_csv import lines_of, to_text
 from ..table import Sheet
+from . import VIDEOS
 from .facts import ClipFacts, TableFacts, facts_of
 from .media import Allowed, Source, canvas_of, encode, source_of
 from .names import slug_of
@@ -27,8 +28,6 @@ from .pages import Site, clip_page, metric_page, table_page
 
 MARKER = "egox-bench-site.json"
 """Tells a site of ours from a folder that must not be replaced."""
-VIDEOS = 48
-"""Clips of a table that get videos: at full size all 400 of a split would weigh gigabytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from benchmark.registry import MethodSpec, load_registry
 from benchmark.run_record import read_run_record
 from benchmark.store import RunFolder
 
-from ..rows import Row
+from ..rows import Row, is_reference
 from ..table import Sheet
 from .names import slug_of
 
@@ -58,6 +58,11 @@ class RowFacts:
         return ", ".join(
             f"{name}={value}" for name, value in sorted(self.row.results.method.options.items()) if value not in ("", 0)
         )
+
+    @property
+    def reference(self) -> bool:
+        """Whether the row is a control or saw truth."""
+        return is_reference(self.row)
 
     @property
     def folder(self) -> RunFolder:

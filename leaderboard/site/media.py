@@ -17,6 +17,7 @@ from benchmark.contenders import TRUTH_METHOD
 from benchmark.errors import UserError
 from benchmark.run_record import read_run_record
 
+from ..rows import is_reference
 from .facts import ClipFacts, RowFacts, TableFacts
 
 if TYPE_CHECKING:
@@ -176,9 +177,9 @@ def _videos(
     if held is not None and held.exo and (exo := own(held.exo[0].video)) is not None:
         yield "exo", "exo.mp4", None, exo
     priors = {row.number for row in rows if row.row.results.method.id == PRIOR_METHOD}
-    controls = {row.number for row in rows if row.row.results.method.control or row.row.results.method.privileged != "none"}
+    references = {row.number for row in rows if is_reference(row.row)}
     yield from of_rows(priors)
-    yield from of_rows({row.number for row in rows} - priors - controls)
+    yield from of_rows({row.number for row in rows} - priors - references)
     if held is not None and held.truth is not None and (truth := own(held.truth.video)) is not None:
         yield "truth", "truth.mp4", None, truth
     elif held is None and allowed.everything:

@@ -15,7 +15,7 @@ import msgspec
 from benchmark.errors import UserError, unknown
 from benchmark.metrics import METRICS
 
-from ..rows import Row, grouped, is_reference, kept_apart
+from ..rows import Row, grouped, is_reference, kept_apart, partial_reason
 from ..table import Sheet, sheet_of
 
 FOLDER = Path(__file__).parent
@@ -69,7 +69,6 @@ class View(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Shown:
     """A view of some runs. sheets: one a block; left_out: why runs and rows are not in it, a sentence each."""
 
-    view: View
     sheets: tuple[Sheet, ...]
     left_out: tuple[str, ...]
 
@@ -113,7 +112,7 @@ def show(view: View, rows: Sequence[Row]) -> Shown:
     Raises UserError where nothing remains.
     """
     mine = [row for row in rows if view.has_row_of(row)]
-    said = [f"{row.results.method.id} ({row.run}) is partial: {PARTIAL_RUNS}" for row in mine if row.results.partial]
+    said = [partial_reason(row) for row in mine if row.results.partial]
     # control rows bear columns out where the view does not show them, too
     whole = [row for row in rows if not row.results.partial and (view.has_row_of(row) or is_reference(row))]
     competing = {row.results.split.name for row in whole if row.competes}
@@ -139,13 +138,10 @@ def show(view: View, rows: Sequence[Row]) -> Shown:
         lacking = [f"{row.label} ({row.method})" for row in view.rows if row.method not in there]
         said += [f"{split}: no run of {', '.join(lacking)}"] if lacking else []
     said += [f"{split}: no run at all" for split in view.splits if split not in splits and set(splits) <= {*view.splits}]
-    return Shown(view=view, sheets=tuple(sheets), left_out=tuple(said))
+    return Shown(sheets=tuple(sheets), left_out=tuple(said))
 
 
 def _sheet(view: View, group: Sequence[Row]) -> Sheet:
     shown, beside = ([row for row in group if view.has_row_of(row) is wanted] for wanted in (True, False))
     columns = view.columns.get(group[0].results.protocol.name)
     return sheet_of(shown, columns=columns, labels=view.labels, order=[row.method for row in view.rows], beside=beside)
-
-
-PARTIAL_RUNS = "not every clip of the split was attempted; finish it without --limit and --clips"
