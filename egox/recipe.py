@@ -106,7 +106,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """task: "egox" (Eq. 3), or "inpaint": one view with known parts, what a base learns before it is given two.
 
     frames: whole clips, or single frames of them ("single"). starts_from: the recipe whose result this one begins with, besides
-    the checkpoint; a file's path is from where training is called. schedule: "constant", or "decay": linear to 2 % over the
+    the checkpoint; a path is from where the file lies that has it. schedule: "constant", or "decay": linear to 2 % over the
     second half. ema: decay of the averaged weights that are kept; None keeps the last ones. text_dropout, prior_dropout: share of
     examples that lose the prompt, or the prior. mirror: share of examples that are seen in a mirror, left for right, for codecs
     whose latents can be (`egox.mini`). validation_examples: measured on so many, evenly chosen; None for all.
@@ -136,6 +136,11 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     validation_examples: int | None = None
     keep_checkpoints: int = 2
     seed: int = 42
+
+    @property
+    def is_regression(self) -> bool:
+        """Without noise to learn from: an opponent on the ladder, and no model to be sampled."""
+        return self.noise.kind == "one"
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "accumulate", "checkpoint_every", "validate_every", "keep_checkpoints"):
@@ -183,8 +188,8 @@ def recipe_names() -> tuple[str, ...]:
 def load_recipe(name: str | Path) -> Recipe:
     """A shipped recipe by its name, or a TOML file of one's own by its path. Raises RecipeError in one sentence."""
     table: dict[str, Any] = {}
-    for _, own in _chain(str(name)):
-        table = _merged({key: value for key, value in own.items() if key != "extends"}, table)
+    for path, own in _chain(str(name)):
+        table = _merged({key: value for key, value in _placed(own, path.parent).items() if key != "extends"}, table)
     changes = {"training_conditioning": table.pop("training_conditioning", {})}
     table |= _merged({"training_conditioning": table.get("conditioning", {})}, changes)
     table["name"] = str(name).removesuffix(".toml")
@@ -202,13 +207,17 @@ def recipe_files(name: str | Path) -> tuple[Path, ...]:
 def recipe_key(recipe: Recipe) -> bytes:
     """What of a recipe decides the trained weights, as bytes for digests.
 
-    Not its words, nor how it is sampled afterwards, nor how often training is looked at and kept.
+    Not its words, nor how it is sampled afterwards, nor how often training is looked at and kept, nor in which folder the file
+    lies that it starts from.
     """
     plain = msgspec.to_builtins(recipe)
     for part in ("name", "summary", "source", "sampling", "conditioning"):
         plain.pop(part)
     for part in ("checkpoint_every", "validate_every", "validation_examples", "keep_checkpoints"):
         (plain["training"] or {}).pop(part, None)
+    before = (plain["training"] or {}).get("starts_from")
+    if before is not None and before.endswith(".toml"):
+        plain["training"]["starts_from"] = Path(before).name
     return msgspec.json.encode(plain, order="deterministic")
 
 
@@ -227,6 +236,15 @@ def _chain(name: str) -> list[tuple[Path, dict[str, Any]]]:
         if following is not None and not isinstance(following, str):
             raise RecipeError(f"{path}: extends is {following!r}, expected the name of a recipe, or the path of a .toml file")
     return found
+
+
+def _placed(table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """What a file in this folder holds, with the path of a recipe that it starts from made one from here."""
+    training = table.get("training")
+    before = training.get("starts_from") if isinstance(training, dict) else None
+    if not isinstance(training, dict) or not isinstance(before, str) or not before.endswith(".toml"):
+        return table
+    return {**table, "training": {**training, "starts_from": str(folder / before)}}
 
 
 def _meant(error: str) -> str:

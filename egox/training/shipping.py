@@ -23,6 +23,7 @@ from safetensors.torch import save_file
 
 from ..adapter import ALSO, WEIGHTS
 from ..checkpoints import INDEX, PRECONDITIONER
+from ..recipe import load_recipe, recipe_names
 from .files import forget_places
 from .keeping import weights_identity
 from .report import REPORT, ClipsReport, Report, ReportError, read_report
@@ -52,6 +53,12 @@ class Trained:
     def is_adapter(self) -> bool:
         return (self.model / WEIGHTS).is_file()
 
+    @property
+    def is_regression(self) -> bool:
+        """By the recipe of that name; of a file of one's own nothing is known here."""
+        training = load_recipe(self.report.recipe).training if self.report.recipe in recipe_names() else None
+        return training is not None and training.is_regression
+
 
 def finished_in(out: Path) -> tuple[Trained, ...]:
     """All finished trainings below a folder of the train verb, by recipe. Raises ShippingError where there is none, or where a
@@ -69,14 +76,15 @@ def finished_in(out: Path) -> tuple[Trained, ...]:
 def ship(out: Path, into: Path, *, mark: str = "") -> tuple[Trained, ...]:
     """Write the checkpoint of all adapters below `out` and the base that they share; what was in `into` is replaced.
 
-    An adapter that another one went on from is not put in. mark: words on top of the model card. Returns the trainings that led
-    to what was put in, each after those that it started from.
+    An adapter that another one went on from is not put in, nor is a regression, which is an opponent and no model. mark: words
+    on top of the model card. Returns the trainings that led to what was put in, each after those that it started from.
     Raises ShippingError where adapters do not share one base, where one began with weights that have changed,
     or where the result is too large; `into` is as it was then.
     """
     trained = {one.report.recipe: one for one in finished_in(out)}
     passed = {one.report.started_from for one in trained.values()}
-    ways = [_way(one, trained) for one in trained.values() if one.is_adapter and one.report.recipe not in passed]
+    models = [one for one in trained.values() if one.is_adapter and one.report.recipe not in passed and not one.is_regression]
+    ways = [_way(one, trained) for one in models]
     wanted = sorted({next((one.report.recipe for one in reversed(way) if not one.is_adapter), "nothing") for way in ways})
     if len(wanted) != 1 or wanted[0] not in trained:
         there = ", ".join(name for name, one in trained.items() if not one.is_adapter) or "none"

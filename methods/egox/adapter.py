@@ -18,6 +18,7 @@ from egox.pipeline import EgoXPipeline
 from egox.pretrained import WeightsError
 from egox.prior import EgoPrior
 from egox.recipe import Recipe, load_recipe
+from egox.sampling import check_settings
 from egox.threads import one_thread
 from methods.ego_prior import Options as PriorOptions
 from methods.ego_prior.adapter import prior_of
@@ -104,6 +105,8 @@ def _loaded(recipe: Recipe, options: Options) -> EgoXPipeline:
         pipeline = EgoXPipeline.from_pretrained(
             options.checkpoint or None, recipe=changed(recipe, options), lora=options.lora or None, backend=options.backend
         )
+    # before a prior is made for nothing
+    check_settings(pipeline.recipe.sampling.steps, pipeline.recipe.sampling.guidance_scale, pipeline.scheduler)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(options.device)
 

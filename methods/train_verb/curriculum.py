@@ -46,7 +46,7 @@ def _members(name: str) -> list[str]:
 
 def _is_regression(name: str) -> bool:
     training = load_recipe(name).training
-    return training is not None and training.noise.kind == "one"
+    return training is not None and training.is_regression
 
 
 def _depth(name: str, *, seen: tuple[str, ...] = ()) -> int:

@@ -20,12 +20,12 @@ import msgspec
 import torch
 import transformers
 
-from benchmark.errors import LoadError, StorageError, Unavailable, Undefined, UserError
+from benchmark.errors import LoadError, StorageError, Undefined, UserError
 from benchmark.files import atomic_file
 from benchmark.progress import progress
 from benchmark.store import content_key
 from benchmark.video import Frames
-from benchmark.worker_pool import WorkerDied, in_processes
+from benchmark.worker_pool import in_processes
 from egox.clip import EgoXClip
 from egox.pretrained import WeightsError
 from egox.recipe import Recipe
@@ -284,8 +284,7 @@ def _make(wanted: Wanted, missing: Sequence[str], beside: Sequence[Wanted], *, w
                 kinds = "" if len(failed) == len(errors) else f" of kind {' and '.join(failed)}"
                 say(f"{clip}: no example{kinds}: {error}")
             for one, error in zip(lacking[clip], errors, strict=True):
-                # two kinds of errors are true of this machine, not of the clip
-                if error is not None and not isinstance(error, Unavailable | WorkerDied):
+                if error is not None:
                     one.lose(clip, str(error))
             if errors[0] is not None:
                 lost.add(clip)

@@ -75,6 +75,21 @@ def test_a_path_that_is_extended_is_from_where_the_recipe_lies(tmp_path, monkeyp
     assert load_recipe("own.toml").sampling.steps == 3
 
 
+def test_the_path_of_what_a_recipe_starts_from_is_from_where_the_file_lies_that_has_it(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "frames.toml").write_text('extends = "mini/egox-frames"\nsummary = "frames"\n')
+    (tmp_path / "mine" / "clips.toml").write_text('extends = "mini/egox"\n[training]\nstarts_from = "frames.toml"\n')
+    (tmp_path / "longer.toml").write_text('extends = "mine/clips.toml"\n[training]\nsteps = 7\n')
+    monkeypatch.chdir(tmp_path)
+    there, longer = load_recipe("mine/clips.toml"), load_recipe("longer.toml")
+    assert there.training.starts_from == longer.training.starts_from == "mine/frames.toml"
+    monkeypatch.chdir(tmp_path / "mine")
+    here = load_recipe("clips.toml")
+    assert here.training.starts_from == "frames.toml"
+    assert recipe_key(here) == recipe_key(there)
+    assert recipe_key(there) != recipe_key(longer)
+
+
 def test_a_recipe_made_in_python_trains_on_what_it_samples_on():
     rules = Conditioning(exo="noised")
     made = Recipe(summary="own", model=Model(checkpoint="mini"), conditioning=rules)

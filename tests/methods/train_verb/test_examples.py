@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import torch
 
 from benchmark.errors import UserError
 from benchmark.video import write_lossless
+from benchmark.worker_pool import WorkerDied
 from egox.training import preconditioning
 from egox.training.encoding_clips import ExampleKind
 from egox.training.examples import ExampleStore, key_of
@@ -221,6 +223,27 @@ def test_a_worker_process_makes_the_same_examples(begun: tuple[Path, Path, Path]
     assert {path.name: path.read_bytes() for path in part.folder.glob("*.safetensors")} == {
         name: data for name, data in before.items() if name.startswith("b1")
     }
+
+
+def test_a_clip_that_its_worker_died_of_is_written_down_and_tried_again_without_the_record(
+    begun: tuple[Path, Path, Path], recipes: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+):
+    data, out, folder = begun
+    for path in folder.glob("*.safetensors"):
+        path.unlink()
+
+    def dying(clips: Sequence[str], work: Any, *, arguments: Any, start_arguments: Any, **_: Any) -> Iterator[tuple[str, Any]]:
+        making._start(*start_arguments)
+        for clip in clips:
+            yield clip, WorkerDied("its process was ended") if clip == "b0" else work(*arguments(clip))
+
+    monkeypatch.setattr(making, "in_processes", dying)
+    call = (recipes["pairs"], "--only-examples", "--workers", 2)
+    assert "b0: no example: its process was ended" in train(*call, data=data, out=out).output
+    assert json.loads((folder / "lost.json").read_text())["b0"]["reason"] == "its process was ended"
+    told = train(*call, data=data, out=out).output
+    assert "1 clips give no example, lost.json says why; without it they are tried again" in told
+    assert len(ExampleStore(folder)) == 5
 
 
 def test_a_preconditioner_of_other_examples_is_not_fitted_by_several_processes(

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from egox.pipeline import EgoXPipeline
 from egox.training import shipping
 from egox.training.curves import read_curves
-from egox.training.report import read_report
+from egox.training.report import read_report, write_report
 from tests.egox import tiny
 
 
@@ -85,6 +85,16 @@ def test_what_is_shipped_runs_and_says_how_it_was_made(trained: Path, recipes: d
     clip = tiny.clip(pixels=tiny.Grid(frames=17, height=128, exo=224, ego=128), prompt="a person waits")
     made = pipeline(clip, generator=torch.Generator().manual_seed(0))
     assert made.frames.shape == (17, 128, 128, 3)
+
+
+def test_a_regression_is_an_opponent_and_not_shipped(trained: Path, tmp_path: Path):
+    shutil.copytree(trained, tmp_path / "out")
+    path = tmp_path / "out" / "unguided" / "model" / "report.json"
+    report = read_report(path)
+    assert report is not None
+    write_report(path, msgspec.structs.replace(report, recipe="mini/regression"))
+    shipping.ship(tmp_path / "out", tmp_path / "mini")
+    assert [path.name for path in (tmp_path / "mini" / "lora").iterdir()] == ["ours"]
 
 
 def test_adapters_without_their_base_are_not_shipped(trained: Path, tmp_path: Path):
