@@ -147,11 +147,16 @@ def _key(task: OwnVideoTask, spec: MethodSpec, options: Any) -> str:
 
 
 def _read(path: Path) -> Report | None:
-    """A report that is there, or None: one that cannot be read as such is made again."""
+    """A report that is there. Raises UserError where it cannot be read: what lies beside it may be somebody's last one."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Report)
-    except (OSError, msgspec.DecodeError):
+    except FileNotFoundError:
         return None
+    except (OSError, msgspec.DecodeError) as error:
+        raise UserError(
+            f"{path} cannot be read ({error}), so it is damaged or of another version of this code; choose another --out, or"
+            " --overwrite always"
+        ) from None
 
 
 def _sizes(folder: Path) -> dict[str, int]:

@@ -91,6 +91,7 @@ def command(
 
     egox-bench train paper --data egoexo4d --device cuda --set depth_model=NAME
     """
+    from benchmark.files import check_writable
     from benchmark.registry import options_from, settings_from
     from methods.ego_prior import SPEC, Options
 
@@ -99,7 +100,7 @@ def command(
 
     asked, budget = recipes_named(recipes), Budget(minutes)
     prior: Options = options_from(SPEC, preset=None, settings=settings_from(settings or []))
-    _check_writable(out)
+    check_writable(out)
     chosen = _device(device)
     from .clips import Asked
     from .processes import IS_MAIN, say
@@ -150,19 +151,6 @@ def _climb(stage: Stage, count: int) -> None:
         processes.say(f"{stage.recipe.name}: no ladder on {processes.PROCESSES} processes; repeat the command with one")
     else:
         print(drawn(climb(stage, count)), end="")
-
-
-def _check_writable(out: Path) -> None:
-    """A full or read-only disk is found before any work."""
-    from benchmark.errors import StorageError
-    from benchmark.files import atomic_file, reason_of
-
-    probe = out / ".probe"
-    try:
-        atomic_file(probe, lambda aside: aside.write_bytes(b"writable\n"))
-        probe.unlink(missing_ok=True)
-    except StorageError as error:
-        raise StorageError(f"{out}: cannot be written ({reason_of(error.__cause__ or error)}); choose another --out") from error
 
 
 def _device(asked: Device | None) -> str:

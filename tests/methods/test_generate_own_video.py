@@ -99,6 +99,17 @@ def test_the_ego_prior_of_a_video_is_that_of_the_verb_prior(own: Own, tmp_path: 
     assert 0 < report["coverage"] < 1
 
 
+def test_a_report_of_another_version_is_not_written_over_unasked(own: Own, tmp_path: Path):
+    folder = tmp_path / "walk" / "copy-exo"
+    folder.mkdir(parents=True)
+    (folder / "report.json").write_text('{"schema": 0}')
+    words = words_of(own, "copy-exo", "--out", tmp_path)
+    assert re.search(r"report\.json cannot be read .*damaged or of another version of this code; choose another", said(*words))
+    assert [path.name for path in folder.iterdir()] == ["report.json"]
+    done(generate(*words, "--overwrite", "always"))
+    assert sorted(path.name for path in folder.iterdir()) == FILES
+
+
 def test_what_is_there_is_kept_and_another_result_is_never_written_over_it_unasked(tmp_path: Path):
     mine = write_own(tmp_path / "mine")
     folder = tmp_path / "out" / "walk" / "copy-exo"
