@@ -19,11 +19,30 @@ class EgoPriorMethod:
     """The prior as it is: black where nothing is known."""
 
     def __init__(self, options: Options) -> None:
-        self._maker = Maker(options)
+        self.prior = LastPrior(Maker(options))
 
     def generate(self, inputs: ClipInputs, *, seed: int) -> Frames:
         del seed
-        return np.stack([frame.picture for frame in prior_of(inputs, self._maker).rendered()])
+        return np.stack([frame.picture for frame in self.prior(inputs).rendered()])
+
+
+class LastPrior:
+    """Makes priors and keeps the last one: it is made once for a video and for what is shown beside it."""
+
+    def __init__(self, maker: Maker) -> None:
+        self._maker = maker
+        self._last: tuple[ClipInputs, EgoPrior] | None = None
+
+    def __call__(self, inputs: ClipInputs) -> EgoPrior:
+        """The prior of exo[0]. Raises Undefined where the clip lacks what it takes."""
+        if self._last is None or self._last[0] is not inputs:
+            self._last = None  # two need not fit into memory
+            self._last = inputs, prior_of(inputs, self._maker)
+        return self._last[1]
+
+    def forget(self) -> None:
+        """Free the last one."""
+        self._last = None
 
 
 def prior_of(inputs: ClipInputs, maker: Maker) -> EgoPrior:

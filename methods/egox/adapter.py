@@ -16,12 +16,11 @@ from benchmark.video import Frames
 from egox.clip import EgoXClip, clip_of_prior
 from egox.pipeline import EgoXPipeline
 from egox.pretrained import WeightsError
-from egox.prior import EgoPrior
 from egox.recipe import Recipe, load_recipe
 from egox.sampling import check_settings
 from egox.threads import one_thread
 from methods.ego_prior import Options as PriorOptions
-from methods.ego_prior.adapter import prior_of
+from methods.ego_prior.adapter import LastPrior
 from methods.ego_prior.making import Maker
 
 from . import Options
@@ -32,9 +31,9 @@ class EgoX:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self._maker = Maker(PriorOptions(depth_model=options.depth_model, device=options.device))
+        self.prior = LastPrior(Maker(PriorOptions(depth_model=options.depth_model, device=options.device)))
+        """What the model is given of a clip's inputs."""
         self._pipelines: dict[str, EgoXPipeline] = {}
-        self._prior: tuple[ClipInputs, EgoPrior] | None = None
         self.on_step: Callable[[int, int], None] | None = None
 
     def generate(self, inputs: ClipInputs, *, seed: int) -> Frames:
@@ -57,17 +56,10 @@ class EgoX:
         except ValueError as error:
             raise UserError(str(error)) from error
 
-    def prior(self, inputs: ClipInputs) -> EgoPrior:
-        """What the model is given of these inputs; that of the last ones is kept. Raises Undefined where it lacks depth."""
-        if self._prior is None or self._prior[0] is not inputs:
-            self._prior = None  # two need not fit into memory
-            self._prior = inputs, prior_of(inputs, self._maker)
-        return self._prior[1]
-
     def close(self) -> None:
         """Free the weights."""
         self._pipelines.clear()
-        self._prior = None
+        self.prior.forget()
 
     def _step(self, pipeline: EgoXPipeline) -> Callable[..., dict[str, Any]] | None:
         """Tells whoever set `on_step`; changes nothing."""

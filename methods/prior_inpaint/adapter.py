@@ -10,7 +10,7 @@ from benchmark.clip import ClipInputs
 from benchmark.errors import Undefined
 from benchmark.video import Frames
 from methods.ego_prior import Options as PriorOptions
-from methods.ego_prior.adapter import prior_of
+from methods.ego_prior.adapter import LastPrior
 from methods.ego_prior.making import Maker
 
 from . import Options
@@ -21,15 +21,15 @@ class PriorInpaint:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self._maker = Maker(PriorOptions())
+        self.prior = LastPrior(Maker(PriorOptions()))
 
     def generate(self, inputs: ClipInputs, *, seed: int) -> Frames:
         del seed
         if inputs.ego_camera is None:
             raise Undefined("ego camera missing")
         circle = inputs.ego_camera.visible()
-        prior = prior_of(inputs, self._maker)
-        return np.stack([filled(f.picture, f.valid, circle, radius_px=self.options.radius_px) for f in prior.rendered()])
+        rendered = self.prior(inputs).rendered()
+        return np.stack([filled(f.picture, f.valid, circle, radius_px=self.options.radius_px) for f in rendered])
 
 
 def filled(picture: Frames, valid: NDArray[np.bool_], circle: NDArray[np.bool_], *, radius_px: float) -> Frames:

@@ -37,7 +37,7 @@ from methods.ego_prior import Options as PriorOptions
 from methods.ego_prior.adapter import prior_of
 from methods.ego_prior.making import Maker
 from methods.egox import FULL_SIDE, MINI_SIDE, NO_CLEAN_LATENT, NO_GGA, NO_PRIOR, SPEC, Options
-from methods.egox.adapter import EgoX, changed
+from methods.egox.adapter import changed
 from tests.benchmark.datasets.test_samples import unpacked
 from tests.box_folder import write_box_folder
 from tests.egox.test_own import write_own
@@ -262,7 +262,7 @@ def test_options_that_the_machine_or_the_recipe_has_no_use_for_are_refused(check
 def test_steps_that_the_scheduler_does_not_have_are_refused_before_a_prior_is_made(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(EgoX, "prior", lambda *_: pytest.fail("a prior was made"))
+    monkeypatch.setattr("methods.ego_prior.adapter.prior_of", lambda *_: pytest.fail("a prior was made"))
     with pytest.raises(LoadError, match="5000 steps: sampling takes at least one, and this scheduler has 1000 levels"):
         made(SPEC, checkpoint, steps=5000)
 

@@ -22,6 +22,7 @@ from benchmark.registry import MethodSpec
 from benchmark.video import decoded_frames
 from egox import own as own_clips
 from egox.own import read_footage
+from methods.ego_prior.making import Maker
 from methods.own_video import making
 from methods.own_video.inputs import clip_of, inputs_of
 from tests.egox.test_own import FRAMES, Own, write_own
@@ -108,6 +109,16 @@ def test_a_report_of_another_version_is_not_written_over_unasked(own: Own, tmp_p
     assert [path.name for path in folder.iterdir()] == ["report.json"]
     done(generate(*words, "--overwrite", "always"))
     assert sorted(path.name for path in folder.iterdir()) == FILES
+
+
+@pytest.mark.parametrize("method", ["ego-prior", "prior-inpaint"])
+def test_the_prior_of_a_method_is_made_once_for_its_video_and_its_strip(
+    own: Own, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+):
+    made: list[object] = []
+    monkeypatch.setattr(Maker, "make", lambda *words, make=Maker.make, **named: (made.append(words), make(*words, **named))[1])
+    done(generate(*words_of(own, method, "--depth", own.depth, "--out", tmp_path)))
+    assert len(made) == 1
 
 
 def test_what_is_there_is_kept_and_another_result_is_never_written_over_it_unasked(tmp_path: Path):
