@@ -1,6 +1,6 @@
 """The overfit ladder: can the model learn one clip, ten clips, one place, all places? Each before the next is tried.
 
-OMP_NUM_THREADS=1 python tests/bench/overfit_ladder.py --out DIR [--base FOLDER] [--steps-frames 300] [--steps-clips 100]
+OMP_NUM_THREADS=1 python tests/bench/overfit_ladder.py --out DIR [--base FOLDER] [--steps-frames 600] [--steps-clips 600]
 
 Trains both stages of mini/egox on just these clips, from a trained base (a folder in diffusers' layout, such as
 training/mini/base-clips/model; the shipped one if none is named), and scores what it samples on its own training clips, between
@@ -140,8 +140,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--base", default=MINI)
-    parser.add_argument("--steps-frames", type=int, default=300)
-    parser.add_argument("--steps-clips", type=int, default=100)
+    parser.add_argument("--steps-frames", type=int, default=600)
+    parser.add_argument("--steps-clips", type=int, default=600)
     parser.add_argument("--shown", type=int, default=4, help="clips of each rung that are scored")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--go-on", action="store_true", help="try the next rung even where one is not reached")
