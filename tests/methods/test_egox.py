@@ -237,7 +237,7 @@ def test_bytes_do_not_depend_on_the_number_of_threads(checkpoint: Path):
 def test_options_reach_the_model_and_each_ablation_is_another_one(checkpoint: Path, monkeypatch: pytest.MonkeyPatch):
     prior = prior_of(inputs(), Maker(PriorOptions()))
     clip = clip_of_prior(prior, prompt="a room", fps=10)
-    monkeypatch.setattr("methods.egox.adapter.prior_of", lambda asked, maker: prior)
+    monkeypatch.setattr("methods.ego_prior.adapter.prior_of", lambda asked, maker: prior)
     monkeypatch.setattr("methods.egox.adapter.clip_of_prior", lambda made, **given: clip)
     videos = {spec.id: made(spec, checkpoint) for spec in SPECS}
     videos |= {
@@ -382,7 +382,7 @@ def test_prompt_and_seed_reach_the_model_from_the_command_line(tmp_path: Path, m
     own = write_own(tmp_path / "own")
     words = ("--video", own.video, "--pose", own.pose, "--depth", own.depth, "--prompt", "a room", "--seed", 5)
     asked: list[object] = []
-    monkeypatch.setattr("methods.egox.adapter.prior_of", lambda given, maker: asked.append(maker) or prior_of(given, maker))
+    monkeypatch.setattr("methods.ego_prior.adapter.prior_of", lambda given, maker: asked.append(maker) or prior_of(given, maker))
     said = called("generate", "--method", "egox", *words, "--set", "steps=2", "--out", tmp_path)
     assert re.search(r"generate: 0/1 .*walk: egox\n(.*\n)*generate: 2/2 after .*walk: egox", said), "steps are told"
     assert len(asked) == 1, "the prior beside it is the one that the model was given"
