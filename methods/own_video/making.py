@@ -150,7 +150,7 @@ def _read(path: Path) -> Report | None:
     """A report that is there. Raises UserError where it cannot be read: what lies beside it may be somebody's last one."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Report)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, msgspec.DecodeError) as error:
         raise UserError(
