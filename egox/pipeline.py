@@ -28,6 +28,7 @@ from .attention import guidance_of, install_guidance, remove_guidance
 from .canvas import Grid, JointCanvas
 from .checkpoints import MINI, PRECONDITIONER, adapter_of, folder_of, load_component, preconditioner_of, short_name
 from .clip import ClipError, EgoXClip
+from .detail import with_prior_detail
 from .encoding import (
     EncodedClip,
     Kept,
@@ -238,8 +239,9 @@ class EgoXPipeline(WanImageToVideoPipeline):
         geometry = self._geometry(clip, canvas)
         embeds = self.embed_text(clip.prompt) if prompt_embeds is None else prompt_embeds
         device = get_module_execution_device(self.vae)
+        encoded = encode_clip(self.vae, clip, canvas, self.recipe.conditioning, generator=generator, device=device)
         latents = self.sample(
-            encode_clip(self.vae, clip, canvas, self.recipe.conditioning, generator=generator, device=device),
+            encoded,
             geometry=geometry,
             generator=generator,
             prompt_embeds=embeds,
@@ -252,6 +254,9 @@ class EgoXPipeline(WanImageToVideoPipeline):
             allow_step_cache=allow_step_cache,
         )
         frames = decode_video(self.vae, latents, device=device)
+        if self.recipe.sampling.detail == "prior" and self.recipe.conditioning.prior == "rendered":
+            round_trip = decode_video(self.vae, encoded.prior, device=device)
+            frames = with_prior_detail(frames, clip.prior, round_trip, clip.prior_valid)
         self.maybe_free_model_hooks()
         frames[:, ~clip.circle] = 0
         return EgoXOutput(frames=frames, latents=latents.cpu(), fps=clip.fps, step_cache=self.transformer.is_cache_enabled)

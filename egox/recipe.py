@@ -66,6 +66,8 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     temperature: standard deviation of the first noise. 1 samples the model; less comes nearer to its mean, which suits a model
     that is trained too little to sample from: smoother, and less diverse.
+    detail: "prior" gives the decoded video the finest detail of the prior, which a codec like the mini one loses
+    (`egox.detail`), unless conditioning leaves the prior out; "codec" leaves it as it is decoded.
     """
 
     steps: int = 50
@@ -73,6 +75,7 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     temperature: float = 1.0
     shift: float | None = None
     negative_prompt: str = ""
+    detail: Literal["codec", "prior"] = "codec"
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature <= 2:

@@ -121,6 +121,22 @@ def test_temperature_scales_the_first_noise_to_nothing_at_zero(parts, pipeline, 
     assert not np.array_equal(run(cold).frames, plain.frames)
 
 
+def test_the_priors_detail_is_laid_over_what_it_knows_and_nothing_else(parts, plain):
+    clip = tiny.clip()
+    detailed = built(parts, msgspec.structs.replace(PLAIN, sampling=msgspec.structs.replace(PLAIN.sampling, detail="prior")))
+    made = run(detailed)
+    assert torch.equal(made.latents, plain.latents)
+    known = clip.prior_valid & clip.circle
+    assert np.array_equal(made.frames[~known], plain.frames[~known])
+    assert (made.frames[known] != plain.frames[known]).mean() > 0.5
+
+
+def test_a_model_without_a_prior_takes_no_detail_from_it(parts):
+    blind = msgspec.structs.replace(PLAIN, conditioning=msgspec.structs.replace(PLAIN.conditioning, prior="zero"))
+    detailed = msgspec.structs.replace(blind, sampling=msgspec.structs.replace(blind.sampling, detail="prior"))
+    assert np.array_equal(run(built(parts, detailed)).frames, run(built(parts, blind)).frames)
+
+
 def test_torchs_own_seed_decides_nothing(pipeline, plain):
     torch.manual_seed(123)
     before = torch.random.get_rng_state()

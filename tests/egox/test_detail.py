@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+
+from egox.detail import with_prior_detail
+
+
+@pytest.fixture
+def prior() -> np.ndarray:
+    return np.random.default_rng(0).integers(60, 180, (2, 32, 32, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def round_trip(prior: np.ndarray) -> np.ndarray:
+    """What a codec of little detail makes of it: means of 8x8 pixels."""
+    means = prior.reshape(2, 4, 8, 4, 8, 3).mean(axis=(2, 4))
+    return means.repeat(8, axis=1).repeat(8, axis=2).astype(np.uint8)
+
+
+KNOWN = np.zeros((2, 32, 32), dtype=bool)
+KNOWN[:, :, :16] = True
+
+
+def test_a_video_that_is_the_round_trip_becomes_the_prior_where_it_is_known(prior, round_trip):
+    made = with_prior_detail(round_trip, prior, round_trip, KNOWN)
+    off = np.abs(made[:, :, :15].astype(int) - prior[:, :, :15])
+    assert off.max() <= 1
+
+
+def test_what_the_prior_does_not_know_stays_as_it_is(prior, round_trip):
+    video = 255 - prior
+    made = with_prior_detail(video, prior, round_trip, KNOWN)
+    assert np.array_equal(made[:, :, 16:], video[:, :, 16:])
+    assert not np.array_equal(made[:, :, :16], video[:, :, :16])
+
+
+def test_detail_fades_in_beside_what_is_unknown(prior, round_trip):
+    made = with_prior_detail(round_trip, prior, round_trip, KNOWN)
+    rim = made[:, 1:-1, 15].astype(float) - round_trip[:, 1:-1, 15]
+    whole = prior[:, 1:-1, 15].astype(float) - round_trip[:, 1:-1, 15]
+    assert np.abs(rim - whole * 2 / 3).max() <= 1
+
+
+def test_in_a_darker_video_detail_is_fainter(prior, round_trip):
+    dark = np.full_like(round_trip, 60)
+    flat = np.full_like(round_trip, 120)
+    made = with_prior_detail(dark, flat + 20, flat, np.ones_like(KNOWN))
+    assert (made == 70).all()
+
+
+def test_with_a_codec_that_keeps_everything_nothing_changes(prior):
+    video = 255 - prior
+    assert np.array_equal(with_prior_detail(video, prior, prior, KNOWN), video)
+
+
+def test_levels_stay_within_0_and_255(prior):
+    white, black = np.full_like(prior, 255), np.zeros_like(prior)
+    assert (with_prior_detail(white, white, black, np.ones_like(KNOWN)) == 255).all()
+    assert (with_prior_detail(black, black, white, np.ones_like(KNOWN)) == 0).all()
+
+
+def test_no_frames_are_no_frames(prior):
+    assert with_prior_detail(prior[:0], prior[:0], prior[:0], KNOWN[:0]).shape == (0, 32, 32, 3)
+
+
+def test_shapes_that_do_not_belong_together_are_told(prior, round_trip):
+    with pytest.raises(ValueError, match=r"known pixels are .*\(1, 32, 32\)"):
+        with_prior_detail(prior, prior, round_trip, KNOWN[:1])
