@@ -28,7 +28,6 @@ from .attention import guidance_of, install_guidance, remove_guidance
 from .canvas import Grid, JointCanvas
 from .checkpoints import MINI, PRECONDITIONER, adapter_of, folder_of, load_component, preconditioner_of, short_name
 from .clip import ClipError, EgoXClip
-from .detail import with_prior_detail
 from .encoding import (
     EncodedClip,
     Kept,
@@ -41,6 +40,7 @@ from .encoding import (
     padded,
 )
 from .geometry import TokenGeometry, token_geometry
+from .known import kept_latents, with_prior_detail
 from .recipe import Recipe, load_recipe
 from .sampling import (
     Callback,
@@ -254,7 +254,7 @@ class EgoXPipeline(WanImageToVideoPipeline):
             allow_step_cache=allow_step_cache,
         )
         frames = decode_video(self.vae, latents, device=device)
-        if self.recipe.sampling.detail == "prior" and self.recipe.conditioning.prior == "rendered":
+        if self._keeps_known:
             round_trip = decode_video(self.vae, encoded.prior, device=device)
             frames = with_prior_detail(frames, clip.prior, round_trip, clip.prior_valid)
         self.maybe_free_model_hooks()
@@ -325,7 +325,16 @@ class EgoXPipeline(WanImageToVideoPipeline):
                 )[0]
         finally:
             self._work = None
-        return grid.split(latents)[1].clone()
+        ego = grid.split(latents)[1].clone()
+        if not self._keeps_known:
+            return ego
+        assert self.preconditioner is not None  # the recipe and `__init__` have looked
+        share = encoded.valid.mean(1)
+        return kept_latents(ego, self.preconditioner.guess(encoded.prior, share), share)
+
+    @property
+    def _keeps_known(self) -> bool:
+        return self.recipe.sampling.known == "kept" and self.recipe.conditioning.prior == "rendered"
 
     def embed_text(self, text: str) -> Tensor:
         """Embeddings [length, width] of a text by the recipe's rules; kept for the next time."""

@@ -66,8 +66,8 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     temperature: standard deviation of the first noise. 1 samples the model; less comes nearer to its mean, which suits a model
     that is trained too little to sample from: smoother, and less diverse.
-    detail: "prior" gives the decoded video the finest detail of the prior, which a codec like the mini one loses
-    (`egox.detail`), unless conditioning leaves the prior out; "codec" leaves it as it is decoded.
+    known: "kept" takes what the prior knows from the prior, not from the model (`egox.known`), which suits a model that is
+    trained too little to do better there; "sampled" leaves it to the model. Without a prior in the conditioning nothing is known.
     """
 
     steps: int = 50
@@ -75,7 +75,7 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     temperature: float = 1.0
     shift: float | None = None
     negative_prompt: str = ""
-    detail: Literal["codec", "prior"] = "codec"
+    known: Literal["sampled", "kept"] = "sampled"
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature <= 2:
@@ -180,6 +180,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def __post_init__(self) -> None:
         if self.training_conditioning is None:
             msgspec.structs.force_setattr(self, "training_conditioning", self.conditioning)
+        if self.sampling.known == "kept" and (self.model.preconditioner == "none" or self.conditioning.ego_mask == "zero"):
+            raise ValueError(
+                'sampling.known = "kept" takes known cells from a preconditioner\'s guess:'
+                ' it needs model.preconditioner = "fitted" and conditioning.ego_mask = "valid"'
+            )
 
 
 def recipe_names() -> tuple[str, ...]:

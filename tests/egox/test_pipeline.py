@@ -18,7 +18,7 @@ from egox.canvas import CanvasError
 from egox.checkpoints import MissingWeights, folder_of
 from egox.clip import ClipError, EgoXClip
 from egox.conditioning import noised
-from egox.encoding import encode_clip
+from egox.encoding import decode_video, encode_clip
 from egox.pipeline import EgoXOutput, EgoXPipeline
 from egox.pretrained import WeightsError
 from egox.recipe import Lora, Model, Recipe, Sampling
@@ -119,22 +119,6 @@ def test_temperature_scales_the_first_noise_to_nothing_at_zero(parts, pipeline, 
     cold = at(0.0)
     assert np.array_equal(run(cold, seed=0).frames, run(cold, seed=1).frames)
     assert not np.array_equal(run(cold).frames, plain.frames)
-
-
-def test_the_priors_detail_is_laid_over_what_it_knows_and_nothing_else(parts, plain):
-    clip = tiny.clip()
-    detailed = built(parts, msgspec.structs.replace(PLAIN, sampling=msgspec.structs.replace(PLAIN.sampling, detail="prior")))
-    made = run(detailed)
-    assert torch.equal(made.latents, plain.latents)
-    known = clip.prior_valid & clip.circle
-    assert np.array_equal(made.frames[~known], plain.frames[~known])
-    assert (made.frames[known] != plain.frames[known]).mean() > 0.5
-
-
-def test_a_model_without_a_prior_takes_no_detail_from_it(parts):
-    blind = msgspec.structs.replace(PLAIN, conditioning=msgspec.structs.replace(PLAIN.conditioning, prior="zero"))
-    detailed = msgspec.structs.replace(blind, sampling=msgspec.structs.replace(blind.sampling, detail="prior"))
-    assert np.array_equal(run(built(parts, detailed)).frames, run(built(parts, blind)).frames)
 
 
 def test_torchs_own_seed_decides_nothing(pipeline, plain):
@@ -409,6 +393,32 @@ def test_preconditioner_and_geometry_are_on_while_sampling_and_off_afterwards(pa
     with pytest.raises(GuidanceError, match="no geometry is set"):  # nor does it see the last clip's geometry
         with_one.transformer(torch.zeros(1, 36, 3, 4, 10), torch.tensor([500]), torch.zeros(1, 512, 32))
     assert torch.equal(run(with_one).latents, run(with_one).latents)
+
+
+def test_what_the_prior_knows_is_kept_and_the_rest_is_sampled(parts):
+    from egox.known import kept_latents, with_prior_detail
+    from egox.mini import Preconditioner
+
+    def keeping(known: str, **rules: Any) -> EgoXPipeline:
+        fitted = msgspec.structs.replace(PLAIN, model=msgspec.structs.replace(PLAIN.model, preconditioner="fitted"))
+        recipe = having(fitted, ego_mask="valid", **rules)
+        sampling = msgspec.structs.replace(recipe.sampling, known=known)
+        return built(parts, msgspec.structs.replace(recipe, sampling=sampling), preconditioner=own)
+
+    whole = tiny.clip(prompt="a cup")
+    there = whole.prior_valid & (np.arange(whole.prior.shape[2]) < 16)
+    clip = replace(whole, prior_valid=there, prior=np.where(there[..., None], whole.prior, 0).astype(np.uint8))
+    encoded = encode_clip(parts["vae"], clip, clip.canvas(parts["vae"]), PLAIN.conditioning)
+    own = Preconditioner.fit([(encoded.prior + 0.1, encoded.prior, encoded.valid)])
+    sampled, kept = run(keeping("sampled"), clip), run(keeping("kept"), clip)
+    share = encoded.valid.mean(1)
+    assert share.max() > 0
+    assert torch.allclose(kept.latents, kept_latents(sampled.latents, own.guess(encoded.prior, share), share), atol=1e-5)
+    decoded = decode_video(parts["vae"], kept.latents)
+    detailed = with_prior_detail(decoded, clip.prior, decode_video(parts["vae"], encoded.prior), there)
+    assert np.array_equal(kept.frames, np.where(clip.circle[..., None], detailed, 0))
+    blind, blind_kept = (run(keeping(known, prior="zero"), clip) for known in ("sampled", "kept"))
+    assert np.array_equal(blind.frames, blind_kept.frames)
 
 
 def test_offloading_changes_nothing(parts, plain):

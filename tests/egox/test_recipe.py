@@ -125,6 +125,10 @@ def test_a_wrong_name_gets_a_suggestion():
         ('extends = "paper"\n[sampling]\nsteps = 0\n', r"steps is 0, expected at least 1 - at `\$.sampling`"),
         ('extends = "paper"\n[sampling]\nshift = -1\n', r"shift is -1\.0, expected a finite number above 0"),
         ('extends = "paper"\n[sampling]\nguidance_scale = nan\n', "guidance_scale is nan"),
+        (
+            'extends = "paper"\n[sampling]\nknown = "kept"\n',
+            r'it needs model\.preconditioner = "fitted" and conditioning\.ego_mask',
+        ),
         ("extends = 3\n", r"mine\.toml: extends is 3, expected the name of a recipe"),
         ('extends = "paper"\nconditioning = 3\n', r"Expected `object`, got `int` - at `\$.conditioning`"),
         ('extends = "paper"\ntraining_conditioning = 3\n', r"got `int` - at `\$.training_conditioning`"),

@@ -1,16 +1,22 @@
-"""Detail of the prior that the codec cannot keep, laid back over the decoded video where the prior is known.
+"""What the prior knows stays as the prior has it: in latents, and in the finest detail of the decoded video.
 
-The mini codec keeps 48 of 768 numbers of a patch, and whatever goes through it loses its finest detail: the prior too, which is
-there in pixels. What decoding can know of the picture should not have to come through the latents: the same thought as in Zhu et
-al., Designing a Better Asymmetric VQGAN for StableDiffusion (2023), whose decoder is given the pixels that inpainting keeps.
-Nothing is learned here: the difference between the prior and its own round trip is added, brought to the brightness that
-the model has given the place. A codec that keeps everything would make it zero.
+A model of little training paints over known surfaces with something softer, and whatever goes through the mini codec, which keeps
+48 of 768 numbers of a patch, loses its finest detail: the prior too, which is there in pixels. As inpainting pastes known pixels
+back, `kept_latents` takes known cells from the preconditioner's guess (prior, brightness and vignette of the ego camera), and
+`with_prior_detail` adds what the codec lost of the prior, as Zhu et al., Designing a Better Asymmetric VQGAN for StableDiffusion
+(2023) give their decoder the pixels that are kept. There it is learned; here it is a difference of two pictures, brought to the
+brightness of the place. A codec that keeps everything would make it zero.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 NEAR = 17
 """Pixels on a side of the window in which brightness is compared: two patches of the codec and one."""
@@ -20,6 +26,15 @@ DARKEST = 8.0
 
 RATIO = (0.3, 1.5)
 """Of the brightness of the video to that of the prior, at most: vignette and exposure, not another thing."""
+
+
+def kept_latents(latents: Tensor, guess: Tensor, known: Tensor) -> Tensor:
+    """Sampled latents [n, channels, f, h, w], in known cells those of the guess, by their share.
+
+    guess: as latents. known: [n, f, h, w], the share of pixels that the prior knows, 0 to 1.
+    """
+    share = known.to(latents)[:, None]
+    return share * guess.to(latents) + (1 - share) * latents
 
 
 def with_prior_detail(

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+import torch
 
-from egox.detail import with_prior_detail
+from egox.known import kept_latents, with_prior_detail
 
 
 @pytest.fixture
@@ -65,3 +66,13 @@ def test_no_frames_are_no_frames(prior):
 def test_shapes_that_do_not_belong_together_are_told(prior, round_trip):
     with pytest.raises(ValueError, match=r"known pixels are .*\(1, 32, 32\)"):
         with_prior_detail(prior, prior, round_trip, KNOWN[:1])
+
+
+def test_known_cells_are_the_guess_by_their_share_and_others_the_model():
+    latents, guess = torch.randn(2, 3, 2, 4, 4), torch.randn(2, 3, 2, 4, 4)
+    share = torch.zeros(2, 2, 4, 4)
+    share[:, :, :2], share[:, :, 2] = 1, 0.25
+    made = kept_latents(latents, guess, share)
+    assert torch.equal(made[:, :, :, :2], guess[:, :, :, :2])
+    assert torch.allclose(made[:, :, :, 2], 0.25 * guess[:, :, :, 2] + 0.75 * latents[:, :, :, 2])
+    assert torch.equal(made[:, :, :, 3], latents[:, :, :, 3])
