@@ -253,10 +253,7 @@ class EgoXPipeline(WanImageToVideoPipeline):
             callback_on_step_end_tensor_inputs=callback_on_step_end_tensor_inputs,
             allow_step_cache=allow_step_cache,
         )
-        frames = decode_video(self.vae, latents, device=device)
-        if self._keeps_known:
-            round_trip = decode_video(self.vae, encoded.prior, device=device)
-            frames = with_prior_detail(frames, clip.prior, round_trip, clip.prior_valid)
+        frames, latents = self._shown(clip, encoded, latents)
         self.maybe_free_model_hooks()
         frames[:, ~clip.circle] = 0
         return EgoXOutput(frames=frames, latents=latents.cpu(), fps=clip.fps, step_cache=self.transformer.is_cache_enabled)
@@ -279,6 +276,7 @@ class EgoXPipeline(WanImageToVideoPipeline):
     ) -> Tensor:
         """Ego latents [1, channels, f, h, w], float32 and normalised, of an encoded clip: `__call__` between codec and codec.
 
+        They are the model's own, in known cells too: whether those are kept is seen to afterwards.
         geometry: of one clip; of no effect where the recipe does not guide attention. image_embeds: [n, width], or context_frame,
         the first exo frame [H, W, 3] to make them of, where the transformer takes a picture. Everything else as in `__call__`.
         """
@@ -325,16 +323,19 @@ class EgoXPipeline(WanImageToVideoPipeline):
                 )[0]
         finally:
             self._work = None
-        ego = grid.split(latents)[1].clone()
-        if not self._keeps_known:
-            return ego
-        assert self.preconditioner is not None  # the recipe and `__init__` have looked
-        share = encoded.valid.mean(1)
-        return kept_latents(ego, self.preconditioner.guess(encoded.prior, share), share)
+        return grid.split(latents)[1].clone()
 
-    @property
-    def _keeps_known(self) -> bool:
-        return self.recipe.sampling.known == "kept" and self.recipe.conditioning.prior == "rendered"
+    def _shown(self, clip: EgoXClip, encoded: EncodedClip, latents: Tensor) -> tuple[NDArray[np.uint8], Tensor]:
+        """Decoded frames [t, h, w, 3] uint8 and their latents: as sampled, or with what the prior knows kept."""
+        device = get_module_execution_device(self.vae)
+        if self.recipe.sampling.known == "sampled" or self.recipe.conditioning.prior == "zero":
+            return decode_video(self.vae, latents, device=device), latents
+        assert self.preconditioner is not None  # the recipe asks for one
+        where = self.preconditioner.device
+        share = encoded.valid.mean(1)
+        latents = kept_latents(latents, self.preconditioner.guess(encoded.prior.to(where), share.to(where)), share)
+        frames, round_trip = (decode_video(self.vae, each, device=device) for each in (latents, encoded.prior))
+        return with_prior_detail(frames, clip.prior, round_trip, clip.prior_valid), latents
 
     def embed_text(self, text: str) -> Tensor:
         """Embeddings [length, width] of a text by the recipe's rules; kept for the next time."""

@@ -68,6 +68,7 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     that is trained too little to sample from: smoother, and less diverse.
     known: "kept" takes what the prior knows from the prior, not from the model (`egox.known`), which suits a model that is
     trained too little to do better there; "sampled" leaves it to the model. Without a prior in the conditioning nothing is known.
+    Sheets and ladders of a training show what the model itself samples.
     """
 
     steps: int = 50
