@@ -1,11 +1,11 @@
-"""What the prior knows stays as the prior has it: in latents, and in the finest detail of the decoded video.
+"""What the prior knows is taken from the prior: in latents, and in the finest detail of the decoded video.
 
 A model of little training paints over known surfaces with something softer, and whatever goes through the mini codec, which keeps
-48 of 768 numbers of a patch, loses its finest detail: the prior too, which is there in pixels. As inpainting pastes known pixels
-back, `kept_latents` takes known cells from the preconditioner's guess (prior, brightness and vignette of the ego camera), and
-`with_prior_detail` adds what the codec lost of the prior, as Zhu et al., Designing a Better Asymmetric VQGAN for StableDiffusion
-(2023) give their decoder the pixels that are kept. There it is learned; here it is a difference of two pictures, brought to the
-brightness of the place. A codec that keeps everything would make it zero.
+48 of 192 or 768 numbers of a patch, loses its finest detail: the prior too, which is there in pixels. As inpainting pastes known
+pixels back, `with_prior_latents` takes known cells from the preconditioner's guess (the prior in the brightness and vignette of
+the ego camera), and `with_prior_detail` adds what the codec lost of the prior, as Zhu et al., Designing a Better Asymmetric VQGAN
+for StableDiffusion (2023) give their decoder the pixels that are kept. There it is learned; here it is a difference of two
+pictures, brought to the brightness of the place. A codec that keeps everything would make it zero.
 """
 
 from __future__ import annotations
@@ -18,18 +18,15 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import Tensor
 
-NEAR = 17
-"""Pixels on a side of the window in which brightness is compared: two patches of the codec and one."""
+DARK = 8.0
+"""Levels that are added to both brightnesses before they are compared: in the dark their ratio goes to 1."""
 
-DARKEST = 8.0
-"""Levels; a darker round trip says nothing about a ratio."""
-
-RATIO = (0.3, 1.5)
-"""Of the brightness of the video to that of the prior, at most: vignette and exposure, not another thing."""
+BRIGHTEST = 1.5
+"""Detail is fainter where the video is darker than the prior, and stronger by this at most: more is another thing, not light."""
 
 
-def kept_latents(latents: Tensor, guess: Tensor, known: Tensor) -> Tensor:
-    """Sampled latents [n, channels, f, h, w], in known cells those of the guess, by their share.
+def with_prior_latents(latents: Tensor, guess: Tensor, known: Tensor) -> Tensor:
+    """Sampled latents [n, channels, f, h, w]; in known cells the guess, in cells that are known in part a mixture by their share.
 
     guess: as latents. known: [n, f, h, w], the share of pixels that the prior knows, 0 to 1.
     """
@@ -38,12 +35,13 @@ def kept_latents(latents: Tensor, guess: Tensor, known: Tensor) -> Tensor:
 
 
 def with_prior_detail(
-    video: NDArray[np.uint8], prior: NDArray[np.uint8], round_trip: NDArray[np.uint8], known: NDArray[np.bool_]
+    video: NDArray[np.uint8], prior: NDArray[np.uint8], round_trip: NDArray[np.uint8], known: NDArray[np.bool_], *, near_px: int
 ) -> NDArray[np.uint8]:
     """The video with the prior's finest detail, all [t, h, w, 3] uint8.
 
-    round_trip: the prior, encoded as the model was given it and decoded. known: [t, h, w], where the prior knows something;
-    elsewhere the video stays as it is, and detail fades in over the pixels beside it.
+    round_trip: the prior, encoded as the model was given it and decoded. known: [t, h, w] bool, where the prior knows something;
+    elsewhere the video stays as it is, and detail fades in over the pixels beside it. near_px: side of the window, of odd length,
+    in whose known pixels the brightness of video and prior is compared.
     Raises ValueError where shapes differ.
     """
     if not video.shape == prior.shape == round_trip.shape or known.shape != video.shape[:-1]:
@@ -51,18 +49,23 @@ def with_prior_detail(
             f"video, prior, round trip and known pixels are {video.shape}, {prior.shape}, {round_trip.shape} and {known.shape}, "
             "expected three of [t, h, w, 3] and [t, h, w]"
         )
-    return (
-        np.stack([_with_detail(*frame) for frame in zip(video, prior, round_trip, known, strict=True)]) if len(video) else video
-    )
+    return np.stack([_with_detail(*frame, near_px) for frame in zip(video, prior, round_trip, known, strict=True)])
 
 
 def _with_detail(
-    picture: NDArray[np.uint8], prior: NDArray[np.uint8], round_trip: NDArray[np.uint8], known: NDArray[np.bool_]
+    picture: NDArray[np.uint8],
+    prior: NDArray[np.uint8],
+    round_trip: NDArray[np.uint8],
+    known: NDArray[np.bool_],
+    near_px: int,
 ) -> NDArray[np.uint8]:
     import cv2
 
-    share = known * cv2.blur(known.astype(np.float32), (3, 3), borderType=cv2.BORDER_REPLICATE)
-    ours, theirs = (cv2.blur(seen.mean(axis=-1, dtype=np.float32), (NEAR, NEAR)) for seen in (picture, round_trip))
-    weight = share * np.clip(ours / np.maximum(theirs, DARKEST), *RATIO)
+    weight = known.astype(np.float32)
+    counted = np.maximum(cv2.blur(weight, (near_px, near_px)), 1e-6)
+    ours, theirs = (
+        cv2.blur(seen.mean(axis=-1, dtype=np.float32) * weight, (near_px, near_px)) / counted for seen in (picture, round_trip)
+    )
+    share = weight * cv2.blur(weight, (3, 3)) * np.minimum((ours + DARK) / (theirs + DARK), BRIGHTEST)
     detail = prior.astype(np.float32) - round_trip
-    return (picture + weight[..., None] * detail).round().clip(0, 255).astype(np.uint8)
+    return (picture + share[..., None] * detail).round().clip(0, 255).astype(np.uint8)

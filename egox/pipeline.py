@@ -40,7 +40,7 @@ from .encoding import (
     padded,
 )
 from .geometry import TokenGeometry, token_geometry
-from .known import kept_latents, with_prior_detail
+from .known import with_prior_detail, with_prior_latents
 from .recipe import Recipe, load_recipe
 from .sampling import (
     Callback,
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class EgoXOutput:
     """frames: [t, h, w, 3] uint8, the ego video, black outside of the lens circle. latents: [1, channels, f, h, w] float32, on
-    the CPU.
+    the CPU; with known = "prior" those of the guess in known cells, and frames have more detail than they hold.
 
     step_cache: whether the transformer skipped work by a step cache; such videos have no place in a benchmark.
     """
@@ -253,7 +253,7 @@ class EgoXPipeline(WanImageToVideoPipeline):
             callback_on_step_end_tensor_inputs=callback_on_step_end_tensor_inputs,
             allow_step_cache=allow_step_cache,
         )
-        frames, latents = self._shown(clip, encoded, latents)
+        frames, latents = self._finished(clip, encoded, latents)
         self.maybe_free_model_hooks()
         frames[:, ~clip.circle] = 0
         return EgoXOutput(frames=frames, latents=latents.cpu(), fps=clip.fps, step_cache=self.transformer.is_cache_enabled)
@@ -276,7 +276,7 @@ class EgoXPipeline(WanImageToVideoPipeline):
     ) -> Tensor:
         """Ego latents [1, channels, f, h, w], float32 and normalised, of an encoded clip: `__call__` between codec and codec.
 
-        They are the model's own, in known cells too: whether those are kept is seen to afterwards.
+        They are the model's own, in known cells too: only `__call__` goes by the recipe's `sampling.known`.
         geometry: of one clip; of no effect where the recipe does not guide attention. image_embeds: [n, width], or context_frame,
         the first exo frame [H, W, 3] to make them of, where the transformer takes a picture. Everything else as in `__call__`.
         """
@@ -325,17 +325,19 @@ class EgoXPipeline(WanImageToVideoPipeline):
             self._work = None
         return grid.split(latents)[1].clone()
 
-    def _shown(self, clip: EgoXClip, encoded: EncodedClip, latents: Tensor) -> tuple[NDArray[np.uint8], Tensor]:
-        """Decoded frames [t, h, w, 3] uint8 and their latents: as sampled, or with what the prior knows kept."""
+    def _finished(self, clip: EgoXClip, encoded: EncodedClip, latents: Tensor) -> tuple[NDArray[np.uint8], Tensor]:
+        """Frames [t, h, w, 3] uint8 and their latents: the model's, or with what the prior knows, as the recipe has it."""
         device = get_module_execution_device(self.vae)
-        if self.recipe.sampling.known == "sampled" or self.recipe.conditioning.prior == "zero":
+        if self.recipe.sampling.known == "model" or self.recipe.conditioning.prior == "zero":
             return decode_video(self.vae, latents, device=device), latents
-        assert self.preconditioner is not None  # the recipe asks for one
-        where = self.preconditioner.device
+        solve = self.preconditioner
+        if solve is None:
+            raise SamplingError(f"recipe {self.recipe.name} takes known cells from a preconditioner's guess, and there is none")
         share = encoded.valid.mean(1)
-        latents = kept_latents(latents, self.preconditioner.guess(encoded.prior.to(where), share.to(where)), share)
+        latents = with_prior_latents(latents, solve.guess(encoded.prior.to(solve.device), share.to(solve.device)), share)
         frames, round_trip = (decode_video(self.vae, each, device=device) for each in (latents, encoded.prior))
-        return with_prior_detail(frames, clip.prior, round_trip, clip.prior_valid), latents
+        near_px = 2 * self.vae.config.scale_factor_spatial + 1
+        return with_prior_detail(frames, clip.prior, round_trip, clip.prior_valid, near_px=near_px), latents
 
     def embed_text(self, text: str) -> Tensor:
         """Embeddings [length, width] of a text by the recipe's rules; kept for the next time."""

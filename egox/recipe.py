@@ -66,9 +66,9 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     temperature: standard deviation of the first noise. 1 samples the model; less comes nearer to its mean, which suits a model
     that is trained too little to sample from: smoother, and less diverse.
-    known: "kept" takes what the prior knows from the prior, not from the model (`egox.known`), which suits a model that is
-    trained too little to do better there; "sampled" leaves it to the model. Without a prior in the conditioning nothing is known.
-    Sheets and ladders of a training show what the model itself samples.
+    known: "prior" takes what the prior knows from the prior (`egox.known`), which suits a model that is trained too little to do
+    better there; "model" leaves it to the model. Without a prior in the conditioning nothing is known. Sheets and ladders of a
+    training show the model alone.
     """
 
     steps: int = 50
@@ -76,7 +76,7 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     temperature: float = 1.0
     shift: float | None = None
     negative_prompt: str = ""
-    known: Literal["sampled", "kept"] = "sampled"
+    known: Literal["model", "prior"] = "model"
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature <= 2:
@@ -181,10 +181,12 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def __post_init__(self) -> None:
         if self.training_conditioning is None:
             msgspec.structs.force_setattr(self, "training_conditioning", self.conditioning)
-        if self.sampling.known == "kept" and (self.model.preconditioner == "none" or self.conditioning.ego_mask == "zero"):
+        told = self.conditioning.ego_mask == self.training_conditioning.ego_mask == "valid"
+        if self.sampling.known == "prior" and (self.model.preconditioner == "none" or not told):
             raise ValueError(
-                'sampling.known = "kept" takes known cells from a preconditioner\'s guess:'
-                ' it needs model.preconditioner = "fitted" and conditioning.ego_mask = "valid"'
+                'sampling.known = "prior" takes known cells from a preconditioner\'s guess: it needs'
+                ' model.preconditioner = "fitted" and conditioning.ego_mask = "valid", in training too;'
+                ' or set sampling.known = "model"'
             )
 
 

@@ -11,7 +11,10 @@ from typing import Any, ClassVar, Literal
 from benchmark.registry import Declared, Input, MethodSpec
 from methods.ego_prior import SPEC as EGO_PRIOR
 
-REMARK = "at mini size, weights of a short training on two CPU cores (egox/weights/mini/README.md): no result to compare with"
+REMARK = (
+    "at mini size what the prior knows is shown from the prior, holes by weights of a short training on two CPU cores"
+    " (egox/weights/mini/README.md): no result to compare with"
+)
 """What tables say of the shipped weights until they are trained out."""
 
 FULL_SIDE, MINI_SIDE = 448, 128
@@ -149,8 +152,8 @@ def _spec(options: type[Options], summary: str, **more: Any) -> MethodSpec:
 
 SOURCES = (
     *(f"egox.{name}" for name in (
-        "adapter", "attention", "canvas", "checkpoints", "clip", "conditioning", "encoding", "geometry", "mini", "pipeline",
-        "pretrained", "recipe", "released_geometry", "sampling", "threads",
+        "adapter", "attention", "canvas", "checkpoints", "clip", "conditioning", "encoding", "geometry", "known", "mini",
+        "pipeline", "pretrained", "recipe", "released_geometry", "sampling", "threads",
     )),
     "methods.ego_prior",
     *EGO_PRIOR.sources,

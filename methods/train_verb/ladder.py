@@ -153,8 +153,7 @@ def _rungs(stage: Stage, pipeline: EgoXPipeline, examples: Sequence[Example]) ->
         *(
             Rung(
                 title=f"model, {count} step{'' if count == 1 else 's'}",
-                about=f"{name}{' as it samples' if count == steps else ''}: {count} step{'' if count == 1 else 's'} from noise of"
-                f" {warmth:g}",
+                about=f"{name} alone, known cells too: {count} step{'' if count == 1 else 's'} from noise of {warmth:g}",
                 predict=_sampling(pipeline, steps=count),
             )
             for count in dict.fromkeys((1, steps))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -395,30 +396,71 @@ def test_preconditioner_and_geometry_are_on_while_sampling_and_off_afterwards(pa
     assert torch.equal(run(with_one).latents, run(with_one).latents)
 
 
-def test_what_the_prior_knows_is_kept_and_the_rest_is_sampled(parts):
-    from egox.known import kept_latents, with_prior_detail
-    from egox.mini import Preconditioner
+# What the prior knows
 
-    def keeping(known: str, **rules: Any) -> EgoXPipeline:
-        fitted = msgspec.structs.replace(PLAIN, model=msgspec.structs.replace(PLAIN.model, preconditioner="fitted"))
-        recipe = having(fitted, ego_mask="valid", **rules)
-        sampling = msgspec.structs.replace(recipe.sampling, known=known)
-        return built(parts, msgspec.structs.replace(recipe, sampling=sampling), preconditioner=own)
 
+@pytest.fixture(scope="module")
+def half_known() -> EgoXClip:
+    """The left half is known, all of it in the middle."""
     whole = tiny.clip(prompt="a cup")
     there = whole.prior_valid & (np.arange(whole.prior.shape[2]) < 16)
-    clip = replace(whole, prior_valid=there, prior=np.where(there[..., None], whole.prior, 0).astype(np.uint8))
-    encoded = encode_clip(parts["vae"], clip, clip.canvas(parts["vae"]), PLAIN.conditioning)
+    there[:, 8:24, 8:16] = True
+    return replace(whole, prior_valid=there, prior=np.where(there[..., None], whole.exo[:, :, : there.shape[2]], 0))
+
+
+@pytest.fixture(scope="module")
+def known_by(parts, half_known) -> Callable[..., EgoXPipeline]:
+    """Pipelines of one preconditioner, by sampling.known."""
+    from egox.mini import Preconditioner
+
+    encoded = encode_clip(parts["vae"], half_known, half_known.canvas(parts["vae"]), PLAIN.conditioning)
     own = Preconditioner.fit([(encoded.prior + 0.1, encoded.prior, encoded.valid)])
-    sampled, kept = run(keeping("sampled"), clip), run(keeping("kept"), clip)
+
+    def pipeline(known: Literal["model", "prior"], **rules: Any) -> EgoXPipeline:
+        recipe = Recipe(
+            name="tiny/known",
+            summary="tiny",
+            model=msgspec.structs.replace(PLAIN.model, preconditioner="fitted"),
+            conditioning=having(ego_mask="valid", **rules).conditioning,
+            sampling=msgspec.structs.replace(PLAIN.sampling, known=known),
+        )
+        return built(parts, recipe, preconditioner=own)
+
+    return pipeline
+
+
+def test_known_cells_are_the_guess_and_unknown_ones_the_models(parts, half_known, known_by):
+    encoded = encode_clip(parts["vae"], half_known, half_known.canvas(parts["vae"]), PLAIN.conditioning)
     share = encoded.valid.mean(1)
-    assert share.max() > 0
-    assert torch.allclose(kept.latents, kept_latents(sampled.latents, own.guess(encoded.prior, share), share), atol=1e-5)
-    decoded = decode_video(parts["vae"], kept.latents)
-    detailed = with_prior_detail(decoded, clip.prior, decode_video(parts["vae"], encoded.prior), there)
-    assert np.array_equal(kept.frames, np.where(clip.circle[..., None], detailed, 0))
-    blind, blind_kept = (run(keeping(known, prior="zero"), clip) for known in ("sampled", "kept"))
-    assert np.array_equal(blind.frames, blind_kept.frames)
+    alone, pipeline = run(known_by("model"), half_known), known_by("prior")
+    made = run(pipeline, half_known)
+    guess = pipeline.preconditioner.guess(encoded.prior, share)
+    whole, none = ((share == value)[:, None].expand(guess.shape) for value in (1, 0))
+    assert whole.any()
+    assert none.any()
+    assert torch.allclose(made.latents[whole], guess[whole], atol=1e-5)
+    assert torch.equal(made.latents[none], alone.latents[none])
+    assert (made.latents[whole] - alone.latents[whole]).abs().max() > 1e-3
+
+
+def test_frames_have_the_priors_detail_where_it_is_known(parts, half_known, known_by):
+    made = run(known_by("prior"), half_known)
+    decoded = decode_video(parts["vae"], made.latents)
+    known, unknown = (there & half_known.circle for there in (half_known.prior_valid, ~half_known.prior_valid))
+    assert np.array_equal(made.frames[unknown], decoded[unknown])
+    assert (made.frames[known] != decoded[known]).mean() > 0.5
+
+
+def test_without_a_prior_in_the_conditioning_nothing_is_known(half_known, known_by):
+    alone, made = (run(known_by(known, prior="zero"), half_known) for known in ("model", "prior"))
+    assert np.array_equal(alone.frames, made.frames)
+
+
+def test_a_preconditioner_that_was_taken_off_is_missed(half_known, known_by):
+    pipeline = known_by("prior")
+    pipeline.preconditioner = None
+    with pytest.raises(SamplingError, match="tiny/known takes known cells from a preconditioner's guess, and there is none"):
+        run(pipeline, half_known)
 
 
 def test_offloading_changes_nothing(parts, plain):

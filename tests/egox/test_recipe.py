@@ -29,6 +29,12 @@ def test_paper_and_mini_are_shipped_with_the_ablations_of_table_2():
     assert {f"{room}/{name}" for room in ("egox", "mini") for name in ABLATIONS} <= set(recipe_names())
 
 
+def test_the_mini_model_alone_takes_what_is_known_from_the_prior():
+    taking = {name for name in recipe_names() if load_recipe(name).sampling.known == "prior"}
+    assert {"mini/egox", *(f"mini/{name}" for name in ABLATIONS)} <= taking
+    assert all(name.startswith("mini/") for name in taking)
+
+
 @pytest.mark.parametrize(
     ("base", "ablated"), [("paper", "egox/{}"), ("mini/egox", "mini/{}"), ("mini/egox-frames", "mini/{}-frames")]
 )
@@ -125,10 +131,10 @@ def test_a_wrong_name_gets_a_suggestion():
         ('extends = "paper"\n[sampling]\nsteps = 0\n', r"steps is 0, expected at least 1 - at `\$.sampling`"),
         ('extends = "paper"\n[sampling]\nshift = -1\n', r"shift is -1\.0, expected a finite number above 0"),
         ('extends = "paper"\n[sampling]\nguidance_scale = nan\n', "guidance_scale is nan"),
-        (
-            'extends = "paper"\n[sampling]\nknown = "kept"\n',
-            r'it needs model\.preconditioner = "fitted" and conditioning\.ego_mask',
-        ),
+        ('extends = "paper"\n[sampling]\nknown = "prior"\n', 'it needs model.preconditioner = "fitted"'),
+        ('extends = "mini/egox"\n[conditioning]\nego_mask = "zero"\n', 'or set sampling.known = "model"'),
+        ('extends = "mini/egox"\n[training_conditioning]\nego_mask = "zero"\n', "in training too"),
+        ('extends = "mini/egox"\n[model]\npreconditioner = "none"\n', 'sampling.known = "prior" takes known cells'),
         ("extends = 3\n", r"mine\.toml: extends is 3, expected the name of a recipe"),
         ('extends = "paper"\nconditioning = 3\n', r"Expected `object`, got `int` - at `\$.conditioning`"),
         ('extends = "paper"\ntraining_conditioning = 3\n', r"got `int` - at `\$.training_conditioning`"),

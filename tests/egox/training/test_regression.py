@@ -57,7 +57,7 @@ def test_a_regression_differs_from_what_it_opposes_in_noise_and_sampling_alone(n
     ours, theirs = (msgspec.to_builtins(load_recipe(f"mini/{one}")) for one in (name, opponent_of))
     assert ours["training"]["noise"].pop("kind") == "one"
     theirs["training"]["noise"].pop("kind")
-    assert (ours["sampling"].pop("steps"), ours["sampling"].pop("temperature")) == (1, 0.0)
+    assert [ours["sampling"].pop(name) for name in ("steps", "temperature", "known")] == [1, 0.0, "model"]
     assert (ours["training"].pop("starts_from"), theirs["training"].pop("starts_from")) in (
         ("mini/base-clips", "mini/base-clips"),
         ("mini/regression-frames", "mini/egox-frames"),
