@@ -2,7 +2,7 @@
 
 python tests/bench/guidance_effect.py [--split val] [--clips 8] [--seed 0]
 
-Rows: the model as it samples (strength 1); guidance of other strengths, and none, in the same weights; the wearer turned by 180
+Videos are the model's alone, in known cells too. Rows: as trained (strength 1); guidance of other strengths, and none, in the same weights; the wearer turned by 180
 degrees about the world's vertical axis, so that guidance favours what lies behind the head, as high and as low as before; and the
 adapter that was trained without guidance.
 Columns: PSNR and ST-LPIPS, of seen and imagined pixels too, against the true video, as the mean over the clips that have a value
