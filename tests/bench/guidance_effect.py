@@ -2,9 +2,9 @@
 
 python tests/bench/guidance_effect.py [--split val] [--clips 8] [--seed 0]
 
-Videos are the model's alone, in known cells too. Rows: as trained (strength 1); guidance of other strengths, and none, in the same weights; the wearer turned by 180
-degrees about the world's vertical axis, so that guidance favours what lies behind the head, as high and as low as before; and the
-adapter that was trained without guidance.
+Videos are the model's alone, in known cells too. Rows: as trained, 1; guidance of other strengths, and none, in the same
+weights; the wearer turned by 180 degrees about the world's vertical axis, so that guidance favours what lies behind the head, as
+high and as low as before; and the adapter that was trained without guidance.
 Columns: PSNR and ST-LPIPS, of seen and imagined pixels too, against the true video, as the mean over the clips that have a value
 (a line below tells where those are not all); and how far the video moved from that of the first row, root mean square in levels
 of 0 to 255. A model that uses what guidance tells loses by lies.
