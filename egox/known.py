@@ -22,7 +22,7 @@ DARK = 8.0
 """Levels that are added to both brightnesses before they are compared: in the dark their ratio goes to 1."""
 
 BRIGHTEST = 1.5
-"""Detail is fainter where the video is darker than the prior, and stronger by this at most: more is another thing, not light."""
+"""The most that detail is strengthened by where the video is brighter than the prior: more is another thing, not other light."""
 
 
 def with_prior_latents(latents: Tensor, guess: Tensor, known: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ def with_prior_latents(latents: Tensor, guess: Tensor, known: Tensor) -> Tensor:
 
 
 def with_prior_detail(
-    video: NDArray[np.uint8], prior: NDArray[np.uint8], round_trip: NDArray[np.uint8], known: NDArray[np.bool_], *, near_px: int
+    video: NDArray[np.uint8], prior: NDArray[np.uint8], *, round_trip: NDArray[np.uint8], known: NDArray[np.bool_], near_px: int
 ) -> NDArray[np.uint8]:
     """The video with the prior's finest detail, all [t, h, w, 3] uint8.
 
@@ -49,12 +49,16 @@ def with_prior_detail(
             f"video, prior, round trip and known pixels are {video.shape}, {prior.shape}, {round_trip.shape} and {known.shape}, "
             "expected three of [t, h, w, 3] and [t, h, w]"
         )
-    return np.stack([_with_detail(*frame, near_px) for frame in zip(video, prior, round_trip, known, strict=True)])
+    frames = zip(video, prior, round_trip, known, strict=True)
+    return np.stack(
+        [_with_detail(shown, true, round_trip=lossy, known=there, near_px=near_px) for shown, true, lossy, there in frames]
+    )
 
 
 def _with_detail(
     picture: NDArray[np.uint8],
     prior: NDArray[np.uint8],
+    *,
     round_trip: NDArray[np.uint8],
     known: NDArray[np.bool_],
     near_px: int,

@@ -330,14 +330,14 @@ class EgoXPipeline(WanImageToVideoPipeline):
         device = get_module_execution_device(self.vae)
         if self.recipe.sampling.known == "model" or self.recipe.conditioning.prior == "zero":
             return decode_video(self.vae, latents, device=device), latents
-        solve = self.preconditioner
-        if solve is None:
-            raise SamplingError(f"recipe {self.recipe.name} takes known cells from a preconditioner's guess, and there is none")
-        share = encoded.valid.mean(1)
-        latents = with_prior_latents(latents, solve.guess(encoded.prior.to(solve.device), share.to(solve.device)), share)
+        assert self.preconditioner is not None  # `_check_call` has looked
+        where, share = self.preconditioner.device, encoded.valid.mean(1)
+        guess = self.preconditioner.guess(encoded.prior.to(where), share.to(where))
+        latents = with_prior_latents(latents, guess, share)
         frames, round_trip = (decode_video(self.vae, each, device=device) for each in (latents, encoded.prior))
-        near_px = 2 * self.vae.config.scale_factor_spatial + 1
-        return with_prior_detail(frames, clip.prior, round_trip, clip.prior_valid, near_px=near_px), latents
+        near_px = 2 * self.vae.config.scale_factor_spatial + 1  # a cell to each side
+        frames = with_prior_detail(frames, clip.prior, round_trip=round_trip, known=clip.prior_valid, near_px=near_px)
+        return frames, latents
 
     def embed_text(self, text: str) -> Tensor:
         """Embeddings [length, width] of a text by the recipe's rules; kept for the next time."""
@@ -445,6 +445,8 @@ class EgoXPipeline(WanImageToVideoPipeline):
         return own.steps if steps is None else steps, own.guidance_scale if guidance_scale is None else guidance_scale
 
     def _check_call(self, generator: torch.Generator, allow_step_cache: bool) -> None:
+        if self.recipe.sampling.known == "prior" and self.preconditioner is None:
+            raise SamplingError(f"recipe {self.recipe.name} takes known cells from a preconditioner's guess, and there is none")
         if not isinstance(generator, torch.Generator) or generator.device.type != "cpu":
             raise SamplingError("generator must be a torch.Generator on the CPU: a seed then means the same on every device")
         if self.transformer.is_cache_enabled and not allow_step_cache:

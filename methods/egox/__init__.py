@@ -12,7 +12,7 @@ from benchmark.registry import Declared, Input, MethodSpec
 from methods.ego_prior import SPEC as EGO_PRIOR
 
 REMARK = (
-    "at mini size what the prior knows is shown from the prior, holes by weights of a short training on two CPU cores"
+    "at mini size, weights of a short training on two CPU cores; with a prior, what it knows is shown from it"
     " (egox/weights/mini/README.md): no result to compare with"
 )
 """What tables say of the shipped weights until they are trained out."""

@@ -143,7 +143,7 @@ def _score(scorer: Scorer, rung: Rung, examples: Sequence[Example], codec: Any) 
 def _rungs(stage: Stage, pipeline: EgoXPipeline, examples: Sequence[Example]) -> list[Rung]:
     recipe, name = stage.recipe, place_of(stage.recipe.name)
     steps, warmth = recipe.sampling.steps, recipe.sampling.temperature
-    holes = recipe.conditioning.prior_holes
+    holes, alone = recipe.conditioning.prior_holes, ", known cells by the model too" if recipe.sampling.known == "prior" else ""
     return [
         Rung(title="codec", about="the truth through the codec: the ceiling", predict=lambda _, example: example["ego"]),
         Rung(title="prior", about=f"the ego prior through the codec, holes {holes}", predict=lambda _, example: example["prior"]),
@@ -153,7 +153,7 @@ def _rungs(stage: Stage, pipeline: EgoXPipeline, examples: Sequence[Example]) ->
         *(
             Rung(
                 title=f"model, {count} step{'' if count == 1 else 's'}",
-                about=f"{name} alone, known cells too: {count} step{'' if count == 1 else 's'} from noise of {warmth:g}",
+                about=f"{name}{alone}: {count} step{'' if count == 1 else 's'} from noise of {warmth:g}",
                 predict=_sampling(pipeline, steps=count),
             )
             for count in dict.fromkeys((1, steps))

@@ -444,11 +444,30 @@ def test_known_cells_are_the_guess_and_unknown_ones_the_models(parts, half_known
 
 
 def test_frames_have_the_priors_detail_where_it_is_known(parts, half_known, known_by):
+    from egox.known import with_prior_detail
+
+    vae = parts["vae"]
     made = run(known_by("prior"), half_known)
-    decoded = decode_video(parts["vae"], made.latents)
-    known, unknown = (there & half_known.circle for there in (half_known.prior_valid, ~half_known.prior_valid))
-    assert np.array_equal(made.frames[unknown], decoded[unknown])
+    decoded = decode_video(vae, made.latents)
+    encoded = encode_clip(vae, half_known, half_known.canvas(vae), PLAIN.conditioning)
+    detailed = with_prior_detail(
+        decoded, half_known.prior, round_trip=decode_video(vae, encoded.prior), known=half_known.prior_valid, near_px=17
+    )
+    assert np.array_equal(made.frames, np.where(half_known.circle[..., None], detailed, 0))
+    known = half_known.prior_valid & half_known.circle
     assert (made.frames[known] != decoded[known]).mean() > 0.5
+
+
+def test_what_is_sampled_between_the_codecs_is_the_models_own(parts, half_known, known_by):
+    vae = parts["vae"]
+    encoded = encode_clip(vae, half_known, half_known.canvas(vae), PLAIN.conditioning)
+    pipeline = known_by("prior", guidance={"on": False})
+    sampled = pipeline.sample(
+        encoded, geometry=None, generator=torch.Generator().manual_seed(0), prompt_embeds=pipeline.embed_text("a cup"),
+        context_frame=half_known.exo[0],
+    )  # fmt: skip
+    alone = run(known_by("model", guidance={"on": False}), half_known)
+    assert torch.equal(sampled.cpu(), alone.latents)
 
 
 def test_without_a_prior_in_the_conditioning_nothing_is_known(half_known, known_by):
