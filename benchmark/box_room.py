@@ -18,11 +18,11 @@ from .video import Frames, Video
 HALF_M = np.array([2.5, 2.0, 1.3])
 """Half of the room's width, depth and height; the origin is its centre, z points up."""
 
-EXO_SIZE = (128, 224)
+EXO_SIZE = (256, 448)
 EGO_SIDE = 128
 FPS = 10.0
 
-_EXO_LENS = KannalaBrandt(fx=74.2, fy=74.2, cx=111.5, cy=63.5, k=(0.03, -0.01, 0.004, -0.001))
+_EXO_LENS = KannalaBrandt(fx=148.4, fy=148.4, cx=223.5, cy=127.5, k=(0.03, -0.01, 0.004, -0.001))
 _EGO_LENS = Fisheye624(
     f=54.3, cx=63.2, cy=64.1, k=(0.4, -0.48, 0.15, 0.06, -0.05, 0.01), p=(0.0004, -0.0003), s=(-0.0008, 2e-5, 0.0005, -1e-5)
 )

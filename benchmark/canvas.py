@@ -55,7 +55,7 @@ class Canvas:
 
 
 FULL = Canvas(name="full", exo_size=(448, 784), ego_side=448, frames=49, step=1, fps=30.0)
-MINI = Canvas(name="mini", exo_size=(128, 224), ego_side=128, frames=17, step=3, fps=10.0)
+MINI = Canvas(name="mini", exo_size=(256, 448), ego_side=128, frames=17, step=3, fps=10.0)
 
 CANVASES = {canvas.name: canvas for canvas in (FULL, MINI)}
 

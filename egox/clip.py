@@ -84,19 +84,39 @@ class EgoXClip:
 
 
 def clip_of_prior(prior: EgoPrior, *, prompt: str, fps: float) -> EgoXClip:
-    """Render a prepared prior, frame by frame, and put beside it what it was made from."""
+    """Render a prepared prior, frame by frame, and put beside it what it was made from.
+
+    The prior takes every pixel that the exo view has. The model lays exo and ego out side by side, equally high: an exo view that
+    is higher than the ego picture is scaled down to it, with its depth (nearest pixel) and its camera.
+    """
     rendered = list(prior.rendered())
+    exo, depth_m = (beside_ego(maps, prior.ego.height) for maps in (prior.frames, prior.depth_m))
+    height, width = exo.shape[1:3]
     return EgoXClip(
-        exo=prior.frames,
+        exo=exo,
         prior=np.stack([frame.picture for frame in rendered]),
         prior_valid=np.stack([frame.valid for frame in rendered]),
         circle=prior.ego.visible(),
-        depth_m=prior.depth_m,
-        exo_camera=prior.exo,
+        depth_m=depth_m,
+        exo_camera=prior.exo if height == prior.exo.height else prior.exo.resized(width, height),
         ego_camera=prior.ego,
         prompt=prompt,
         fps=fps,
     )
+
+
+def beside_ego(frames: NDArray, height: int) -> NDArray:
+    """Exo pictures or maps [t, H, W, ...] at the height of the ego picture, never scaled up.
+
+    Pixel areas are averaged in pictures (uint8), and in maps the nearest pixel is taken: between two depths there is nothing.
+    """
+    if frames.shape[1] <= height:
+        return frames
+    import cv2
+
+    size = round(frames.shape[2] * height / frames.shape[1]), height
+    how = cv2.INTER_AREA if frames.dtype == np.uint8 else cv2.INTER_NEAREST_EXACT
+    return np.stack([cv2.resize(frame, size, interpolation=how) for frame in frames])
 
 
 def _check_depth(depth_m: NDArray[np.float32], shape: tuple[int, ...]) -> None:

@@ -2,27 +2,50 @@
 
 A model of little training paints over known surfaces with something softer, and whatever goes through the mini codec, which keeps
 48 of 192 or 768 numbers of a patch, loses its finest detail: the prior too, which is there in pixels. As inpainting pastes known
-pixels back, `with_prior_latents` takes known cells from the preconditioner's guess (the prior in the brightness and vignette of
-the ego camera), and `with_prior_detail` adds what the codec lost of the prior, as Zhu et al., Designing a Better Asymmetric VQGAN
+pixels back, `with_prior` takes known cells from the preconditioner's guess (the prior in the brightness and vignette of
+the ego camera), and adds what the codec lost of the prior, as Zhu et al., Designing a Better Asymmetric VQGAN
 for StableDiffusion (2023) give their decoder the pixels that are kept. There it is learned; here it is a difference of two
 pictures, brought to the brightness of the place. A codec that keeps everything would make it zero.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .encoding import decode_video
+
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
+
+    from .clip import EgoXClip
+    from .encoding import EncodedClip
+    from .mini import Preconditioner
 
 DARK = 8.0
 """Levels that are added to both brightnesses before they are compared: in the dark their ratio goes to 1."""
 
 BRIGHTEST = 1.5
 """The most that detail is strengthened by where the video is brighter than the prior: more is another thing, not other light."""
+
+
+def with_prior(
+    codec: Any, preconditioner: Preconditioner, clip: EgoXClip, encoded: EncodedClip, latents: Tensor, *, device: torch.device
+) -> tuple[NDArray[np.uint8], Tensor]:
+    """Sampled latents [1, channels, f, h, w] of a clip with what its prior knows: frames [t, h, w, 3] uint8, and their latents.
+
+    device: where the codec computes.
+    """
+    where, share = preconditioner.device, encoded.valid.mean(1)
+    guess = preconditioner.guess(encoded.prior.to(where), share.to(where))
+    latents = with_prior_latents(latents, guess, share)
+    frames, round_trip = (decode_video(codec, each, device=device) for each in (latents, encoded.prior))
+    near_px = 2 * codec.config.scale_factor_spatial + 1  # a cell to each side
+    frames = with_prior_detail(frames, clip.prior, round_trip=round_trip, known=clip.prior_valid, near_px=near_px)
+    return frames, latents
 
 
 def with_prior_latents(latents: Tensor, guess: Tensor, known: Tensor) -> Tensor:

@@ -33,13 +33,13 @@ class OwnVideoError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """What a model was trained on: exo of side x exo_width (height, width) pixels beside a square ego picture, so many frames.
+    """What a model was trained on: so many frames of exo pictures, exo_size (height, width), and square ego pictures of `side`.
 
     step: of a 30 frames/s video every so many-th frame. fps: of the result, where the pose file tells no rate.
     """
 
     side: int
-    exo_width: int
+    exo_size: tuple[int, int]
     frames: int
     step: int
     fps: float
@@ -65,8 +65,8 @@ class Format:
 
 
 FORMATS = {
-    128: Format(side=128, exo_width=224, frames=17, step=3, fps=10.0),
-    448: Format(side=448, exo_width=784, frames=49, step=1, fps=30.0),
+    128: Format(side=128, exo_size=(256, 448), frames=17, step=3, fps=10.0),
+    448: Format(side=448, exo_size=(448, 784), frames=49, step=1, fps=30.0),
 }
 """By the side of the ego picture: the mini model and the full one."""
 
@@ -127,7 +127,7 @@ def read_footage(video: str | Path, pose: str | Path, *, depth: str | Path | Non
     try:
         exo = fit.camera(exo)
     except ValueError as error:
-        raise OwnVideoError(f"{pose}: exo: {error}; scale the video to a height of {size} yourself") from None
+        raise OwnVideoError(f"{pose}: exo: {error}; scale the video to a height of {kind.exo_size[0]} yourself") from None
     ego = poses.ego_camera(size, chosen)
     check_length(video, poses)
     maps = None if depth is None else _depth(Path(depth), fit, poses.frames, chosen)
@@ -169,18 +169,16 @@ class _Fit:
 
     @classmethod
     def of(cls, video: Path, kind: Format) -> _Fit:
-        height, width = picture_size(video)
-        if height < kind.side:
+        (height, width), (high, wide) = picture_size(video), kind.exo_size
+        if height < high:
+            raise OwnVideoError(f"{video}: {width}x{height} is too small, at size {kind.side} it must be {high} px high or more")
+        scaled = (height, width) if height == high else (high, 2 * round(width * high / height / 2))
+        if scaled[1] < wide:
             raise OwnVideoError(
-                f"{video}: {width}x{height} is too small, at size {kind.side} it must be {kind.side} px high or more"
-            )
-        scaled = (height, width) if height == kind.side else (kind.side, 2 * round(width * kind.side / height / 2))
-        if scaled[1] < kind.exo_width:
-            raise OwnVideoError(
-                f"{video}: {width}x{height} is {scaled[1]} px wide at a height of {kind.side}, the model takes {kind.exo_width};"
+                f"{video}: {width}x{height} is {scaled[1]} px wide at a height of {high}, the model takes {wide};"
                 " portrait videos and those narrower than 7:4 do not fit: cut the height"
             )
-        return cls(found=(height, width), scaled=scaled, wanted=(kind.side, kind.exo_width))
+        return cls(found=(height, width), scaled=scaled, wanted=kind.exo_size)
 
     @property
     def left(self) -> int:

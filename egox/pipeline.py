@@ -40,7 +40,7 @@ from .encoding import (
     padded,
 )
 from .geometry import TokenGeometry, token_geometry
-from .known import with_prior_detail, with_prior_latents
+from .known import with_prior
 from .recipe import Recipe, load_recipe
 from .sampling import (
     Callback,
@@ -331,13 +331,7 @@ class EgoXPipeline(WanImageToVideoPipeline):
         if self.recipe.sampling.known == "model" or self.recipe.conditioning.prior == "zero":
             return decode_video(self.vae, latents, device=device), latents
         assert self.preconditioner is not None  # `_check_call` has looked
-        where, share = self.preconditioner.device, encoded.valid.mean(1)
-        guess = self.preconditioner.guess(encoded.prior.to(where), share.to(where))
-        latents = with_prior_latents(latents, guess, share)
-        frames, round_trip = (decode_video(self.vae, each, device=device) for each in (latents, encoded.prior))
-        near_px = 2 * self.vae.config.scale_factor_spatial + 1  # a cell to each side
-        frames = with_prior_detail(frames, clip.prior, round_trip=round_trip, known=clip.prior_valid, near_px=near_px)
-        return frames, latents
+        return with_prior(self.vae, self.preconditioner, clip, encoded, latents, device=device)
 
     def embed_text(self, text: str) -> Tensor:
         """Embeddings [length, width] of a text by the recipe's rules; kept for the next time."""

@@ -32,11 +32,11 @@ class RenderSettings:
     backend: "torch", or "pytorch3d" where that is installed (with surface=False).
     """
 
-    radius_px: float = 1.6
+    radius_px: float = 1.1
     slots: int = 16
     surface: bool = True
-    step_px: float = 1.6
-    most: int = 6
+    step_px: float = 1.1
+    most: int = 7
     backend: Literal["torch", "pytorch3d"] = "torch"
 
     def __post_init__(self) -> None:

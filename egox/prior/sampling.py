@@ -54,12 +54,11 @@ def sample(cloud: PointCloud, camera: Camera, frame: int, *, step_px: float, mos
     columns, rows = (torch.ceil(length / step_px).clamp(1, most + 1).long() for length in (across, along))
     loose = cloud.loose.masked_select(_taken(inside, cloud.loose))
     parts = [tuple(_taken(values, loose) for values in (pixels, z, colours))]
-    shape = columns * (most + 2) + rows
-    for code in torch.unique(shape[(columns <= most) & (rows <= most)]).tolist():
-        chosen = corners.index_select(0, torch.nonzero(shape == code)[:, 0])
-        weight = _bilinear(code // (most + 2), code % (most + 2), pixels)
-        inverse = _between(weight, _taken(1 / z[:, None], chosen))
-        parts.append((_between(weight, _taken(pixels, chosen)), 1 / inverse[:, 0], _between(weight, _taken(colours, chosen))))
+    drawn = torch.nonzero((columns <= most) & (rows <= most))[:, 0]
+    between = _between(
+        torch.cat([pixels, 1 / z[:, None], colours], -1), *(of.index_select(0, drawn) for of in (corners, columns, rows))
+    )
+    parts.append((between[:, :2], 1 / between[:, 2], between[:, 3:]))
     return Samples(**dict(zip(("pixels", "depth_m", "colours"), (torch.cat(part) for part in zip(*parts)))))
 
 
@@ -68,9 +67,21 @@ def _taken(values: Tensor, index: Tensor) -> Tensor:
     return values.index_select(0, index.reshape(-1)).view(*index.shape, *values.shape[1:])
 
 
-def _between(weight: Tensor, corners: Tensor) -> Tensor:
-    """Weighted sums [m * s, d] of corners [m, 4, d] by weights [s, 4], written out: a GPU may round products of matrices."""
-    return sum(weight[None, :, k, None] * corners[:, None, k] for k in range(4)).reshape(-1, corners.shape[-1])  # type: ignore[union-attr]
+def _between(values: Tensor, corners: Tensor, columns: Tensor, rows: Tensor) -> Tensor:
+    """Values [p, d] of points at every sample of cells, [n, d]: cell after cell, rows * columns of each.
+
+    corners: [m, 4] points of each cell. Samples run from its top left corner on; the next cell has the other sides. The sum over
+    corners is written out: a GPU may round products of matrices.
+    """
+    count = columns * rows
+    cell = torch.repeat_interleave(torch.arange(len(count), device=count.device), count)
+    number = torch.arange(len(cell), device=count.device) - (count.cumsum(0) - count).index_select(0, cell)
+    across = columns.index_select(0, cell)
+    x = (number % across).to(values.dtype) / across
+    y = torch.div(number, across, rounding_mode="floor").to(values.dtype) / rows.index_select(0, cell)
+    weights = ((1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y)
+    parts = (weight[:, None] * values.index_select(0, corners[:, k].index_select(0, cell)) for k, weight in enumerate(weights))
+    return sum(parts, start=values.new_zeros(()))
 
 
 def _around_circle(z: Tensor, range_m: Tensor, camera: Camera, rim: float) -> Tensor:
@@ -86,10 +97,3 @@ def _sizes(corners: Tensor) -> tuple[Tensor, Tensor]:
     across = torch.maximum((top_right - top_left).norm(dim=-1), (bottom_right - bottom_left).norm(dim=-1))
     along = torch.maximum((bottom_left - top_left).norm(dim=-1), (bottom_right - top_right).norm(dim=-1))
     return across, along
-
-
-def _bilinear(columns: int, rows: int, like: Tensor) -> Tensor:
-    """Weights [rows * columns, 4] of the corners for samples from the top left corner on; the next cell has the other sides."""
-    x, y = torch.arange(columns, device=like.device) / columns, torch.arange(rows, device=like.device) / rows
-    y, x = (grid.reshape(-1) for grid in torch.meshgrid(y, x, indexing="ij"))
-    return torch.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], -1).to(like.dtype)

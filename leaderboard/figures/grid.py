@@ -33,7 +33,7 @@ class Block:
 def grid(headings: Sequence[str], blocks: Sequence[Block], *, notes: Sequence[str] = ()) -> Frames:
     """The whole picture [height, width, 3]: headings over columns, then clip after clip, `notes` as small lines below.
 
-    Pictures of one column have one size. Small ones are enlarged by a whole number of times without blending, so that what is
+    Pictures of one column have one size, and all are shown equally high. Small ones are enlarged by a whole number of times without blending, so that what is
     seen is what was made; large ones are averaged down. Raises ValueError where a row has not a picture a column.
     """
     if not blocks or any(len(row) != len(headings) for block in blocks for row in block.rows):
@@ -51,14 +51,18 @@ def grid(headings: Sequence[str], blocks: Sequence[Block], *, notes: Sequence[st
 
 
 def _sizes(columns: int, blocks: Sequence[Block]) -> list[tuple[int, int]]:
-    """(width, height) of each column's pictures; a column without any is a square of the grid's height."""
+    """(width, height) of each column, all as high as the lowest picture: an exo view may have more lines than ego views have.
+
+    A column without any picture is a square of that height.
+    """
     pictures = [[row[column] for block in blocks for row in block.rows] for column in range(columns)]
     there = [[picture for picture in column if picture is not None] for column in pictures]
     for column in there:
         if len({picture.shape for picture in column}) > 1:
             raise ValueError(f"pictures of one column have sizes {sorted({picture.shape[:2] for picture in column})}")
-    tallest = max((column[0].shape[0] for column in there if column), default=128)
-    return [(column[0].shape[1], column[0].shape[0]) if column else (tallest, tallest) for column in there]
+    lowest = min((column[0].shape[0] for column in there if column), default=128)
+    shapes = [column[0].shape[:2] if column else (lowest, lowest) for column in there]
+    return [(round(width * lowest / height), lowest) for height, width in shapes]
 
 
 def _scale(width: int) -> float:

@@ -94,7 +94,7 @@ def _run(row: Row) -> dict[str, Any]:
 
 
 def _name(row: Row) -> str:
-    """ "egox seed=0 · sim-2 unseen · mini@2 · 8f6f788b"."""
+    """ "egox seed=0 · sim-2 unseen · mini@3 · 8f6f788b"."""
     results = row.results
     where = f"{results.split.dataset} {results.split.name} · {results.protocol.name}@{results.protocol.version}"
     return f"{results.method.id} seed={results.seed} · {where} · {row.run[:8]}"

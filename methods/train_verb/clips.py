@@ -91,9 +91,13 @@ class TrainingClips:
         self.dataset.prepare([self.rows[name] for name in names], self.canvas, needs=needs, workers=workers, progress=progress)
 
     def views(self, name: str) -> Views:
-        """Raises Undefined where a video is missing."""
+        """Both videos as the model has them, equally high. Raises Undefined where one is missing."""
+        from egox.clip import beside_ego
+
         clip = self._clip(name)
-        return Views(exo=clip.exo[0].video.read(), ego=_truth(clip), prompt=clip.caption or "")
+        truth = _truth(clip)
+        exo = beside_ego(clip.exo[0].video.read(), truth.shape[1])
+        return Views(exo=exo, ego=truth, prompt=clip.caption or "")
 
     def with_prior(self, name: str, maker: Maker) -> tuple[EgoXClip, Frames]:
         """What the model is given of a clip, and the truth. Raises Undefined, with the reason, where something is missing."""

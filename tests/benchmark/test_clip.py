@@ -82,7 +82,7 @@ def test_disparity_comes_with_depth_and_up_with_the_ego_camera() -> None:
 
 
 def test_disparity_is_cropped_and_resized_like_depth() -> None:
-    view = box_room_clip("c").exo[0].cropped(10, 6, 80, 50).resized(40, 25).upright()
+    view = box_room_clip("c").exo[0].cropped(20, 12, 160, 100).resized(40, 25).upright()
     assert view.depth is not None
     assert view.disparity is not None
     depth, disparity = view.depth.frame(1), view.disparity.frame(1)
@@ -137,18 +137,18 @@ def test_the_full_canvas_crops_796_to_784_and_never_squeezes() -> None:
     assert np.allclose(fitted.camera.project(point, 0), [294.0, 200.0], atol=1e-9)
 
 
-def test_the_mini_canvas_takes_a_448_recording_down_to_224() -> None:
+def test_the_mini_canvas_takes_a_448_recording_down_to_256() -> None:
     fitted = MINI.fit_exo(view_of(796, 448, focal=200.0))
-    assert fitted.video.size == (128, 224)
+    assert fitted.video.size == (256, 448)
     assert fitted.camera is not None
-    assert (fitted.camera.width, fitted.camera.height) == (224, 128)
+    assert (fitted.camera.width, fitted.camera.height) == (448, 256)
 
 
 def test_a_view_smaller_than_the_canvas_is_refused() -> None:
     with pytest.raises(UserError, match="smaller than the full canvas"):
         FULL.fit_exo(view_of(228, 128, focal=60.0))
     with pytest.raises(UserError, match="portrait exo views do not fit"):
-        MINI.fit_exo(view_of(128, 228, focal=60.0))
+        MINI.fit_exo(view_of(256, 456, focal=60.0))
 
 
 def test_windows_cover_49_frames_of_the_take_on_both_canvases() -> None:

@@ -38,7 +38,7 @@ class Own:
         return read_footage(given.pop("video"), given.pop("pose"), **given)
 
 
-def write_own(folder: Path, *, frames: int = FRAMES, size: tuple[int, int] = (128, 224)) -> Own:
+def write_own(folder: Path, *, frames: int = FRAMES, size: tuple[int, int] = (256, 448)) -> Own:
     """A painted room, its exo pictures enlarged to (height, width)."""
     folder.mkdir(parents=True, exist_ok=True)
     clip = box_room_clip("walk", frames=frames)
@@ -49,7 +49,7 @@ def write_own(folder: Path, *, frames: int = FRAMES, size: tuple[int, int] = (12
     height, width = size
     pictures = np.stack([cv2.resize(frame, (width, height), interpolation=cv2.INTER_CUBIC) for frame in view.video.read()])
     depth_m = np.stack([cv2.resize(m, (width, height), interpolation=cv2.INTER_NEAREST_EXACT) for m in view.depth.read()])
-    exo = view.camera if size == (128, 224) else view.camera.resized(width, height)
+    exo = view.camera if size == (256, 448) else view.camera.resized(width, height)
     own = Own(
         video=folder / "walk.mp4", pose=folder / "pose.json", depth=folder / "depth.npz", exo=exo, ego=ego, pictures=pictures,
         depth_m=depth_m,
@@ -78,7 +78,7 @@ def changed(own: Own, tmp_path: Path):
 
 
 def test_the_formats_are_the_canvases_of_the_benchmark():
-    ours = {(f.side, (f.side, f.exo_width), f.frames, f.step, f.fps) for f in FORMATS.values()}
+    ours = {(f.side, f.exo_size, f.frames, f.step, f.fps) for f in FORMATS.values()}
     assert ours == {(c.ego_side, c.exo_size, c.frames, c.step, c.fps) for c in CANVASES.values()}
     assert all(side == kind.side for side, kind in FORMATS.items())
 
@@ -90,7 +90,7 @@ def test_decoded_pixels_are_those_of_the_benchmark(own: Own, tmp_path: Path, suf
         path = tmp_path / "rgb.mkv"
         write_lossless(path, own.pictures, fps=30)
     assert np.array_equal(np.stack(list(decoded(path))), np.stack(list(decoded_frames(path))))
-    assert (coded_pictures(path), picture_size(path)) == (FRAMES, (128, 224))
+    assert (coded_pictures(path), picture_size(path)) == (FRAMES, (256, 448))
 
 
 def test_a_video_of_the_models_size_is_taken_as_it_is(own: Own):
@@ -99,7 +99,7 @@ def test_a_video_of_the_models_size_is_taken_as_it_is(own: Own):
     assert found.depth is not None
     assert np.array_equal(found.depth.metric_m, own.depth_m)
     poses = load_pose_file(own.pose)
-    assert found.exo.digest() == poses.exo_camera(224, 128, FRAMES).digest()
+    assert found.exo.digest() == poses.exo_camera(448, 256, FRAMES).digest()
     assert found.ego.digest() == poses.ego_camera(128, FRAMES).digest()
     assert (found.ego.width, found.ego.height, found.fps) == (128, 128, 30.0)
     assert found.up is not None
@@ -107,7 +107,7 @@ def test_a_video_of_the_models_size_is_taken_as_it_is(own: Own):
 
 
 def test_a_large_wide_video_is_scaled_and_cut_as_the_benchmark_does_it(tmp_path: Path):
-    """1000x540: 238 px wide at a height of 128, of which 7 go on each side."""
+    """1000x540: 474 px wide at a height of 256, of which 13 go on each side."""
     wide = write_own(tmp_path, size=(540, 1000))
     found = wide.read()
     view = View(
@@ -121,25 +121,25 @@ def test_a_large_wide_video_is_scaled_and_cut_as_the_benchmark_does_it(tmp_path:
     assert found.exo.digest() == expected.camera.digest()
     assert found.depth is not None
     assert found.depth.metric_m.shape == found.frames.shape[:3]
-    scaled = cv2.resize(wide.depth_m[3], (238, 128), interpolation=cv2.INTER_NEAREST_EXACT)
-    assert np.array_equal(found.depth.metric_m[3], scaled[:, 7 : 7 + 224])
+    scaled = cv2.resize(wide.depth_m[3], (474, 256), interpolation=cv2.INTER_NEAREST_EXACT)
+    assert np.array_equal(found.depth.metric_m[3], scaled[:, 13 : 13 + 448])
 
 
 def test_depth_may_have_the_size_that_the_video_is_scaled_to(tmp_path: Path):
     wide = write_own(tmp_path, size=(540, 1000))
-    for width, height in ((830, 448), (238, 128)):
+    for width, height in ((830, 448), (474, 256)):
         maps = np.stack([cv2.resize(m, (width, height), interpolation=cv2.INTER_NEAREST_EXACT) for m in wide.depth_m])
         np.savez(wide.depth, depth=maps, disparity=1 / np.maximum(maps, 0.1))
         found = wide.read().depth
         assert found is not None
         assert found.disparity is not None
-        assert found.metric_m.shape == found.disparity.shape == (FRAMES, 128, 224)
-        expected = cv2.resize(wide.depth_m[0], (238, 128), interpolation=cv2.INTER_NEAREST_EXACT)[:, 7:231]
+        assert found.metric_m.shape == found.disparity.shape == (FRAMES, 256, 448)
+        expected = cv2.resize(wide.depth_m[0], (474, 256), interpolation=cv2.INTER_NEAREST_EXACT)[:, 13:461]
         known = (expected > 0) & (found.metric_m[0] > 0)
         assert known.mean() > 0.9
         assert np.median(np.abs(found.metric_m[0] - expected)[known]) < 0.02
     np.savez(wide.depth, depth=wide.depth_m[:, :100])
-    with pytest.raises(ValueError, match=r"17 maps of 1000x100, .*, or of 830x448, 238x128, to which the video is scaled"):
+    with pytest.raises(ValueError, match=r"17 maps of 1000x100, .*, or of 830x448, 474x256, to which the video is scaled"):
         wide.read()
 
 
@@ -179,8 +179,8 @@ def test_what_does_not_fit_is_refused_before_anything_is_decoded(own: Own, tmp_p
     monkeypatch.setattr("egox.own.decoded", lambda path: pytest.fail("decoded"))
     short, small, narrow = (tmp_path / f"{name}.mp4" for name in ("short", "small", "narrow"))
     write_h264(short, own.pictures[:5], fps=30)
-    write_h264(small, own.pictures[:, :64, :112], fps=30)
-    write_h264(narrow, own.pictures[:, :, :128], fps=30)
+    write_h264(small, own.pictures[:, :128, :224], fps=30)
+    write_h264(narrow, own.pictures[:, :, :256], fps=30)
     hfov = {"lens": {"hfov_deg": 60}}
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(own.video.read_bytes()[:2000])
@@ -190,10 +190,10 @@ def test_what_does_not_fit_is_refused_before_anything_is_decoded(own: Own, tmp_p
         ({"video": own.pose}, "pose.json: (not a readable video|holds no video)"),
         ({"video": cut}, "cut.mp4: (not a readable video|lists 17 frames)"),
         ({"video": short}, r"short.mp4: has 5 frames, but .*pose.json has poses for 17"),
-        ({"video": small, "pose": changed(exo=hfov)}, "small.mp4: 112x64 is too small, at size 128 it must be 128 px high"),
+        ({"video": small, "pose": changed(exo=hfov)}, "small.mp4: 224x128 is too small, at size 128 it must be 256 px high"),
         (
             {"video": narrow, "pose": changed(exo=hfov)},
-            "narrow.mp4: 128x128 is 128 px wide at a height of 128, the model takes 224",
+            "narrow.mp4: 256x256 is 256 px wide at a height of 256, the model takes 448",
         ),
         ({"pose": changed(exo=None)}, "has no exo camera; add a guess"),
         ({"pose": "none.json"}, "none.json: cannot be read"),
@@ -201,7 +201,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_decoded(own: Own, tmp_p
         ({"depth": "none"}, "none is not there"),
         ({"depth": own.video}, "walk.mp4: is no depth; expected a folder of 00000.npy"),
         ({"pose": own.video}, r"walk.mp4: not JSON \(no text in UTF-8\)"),
-        ({"depth": tmp_path / "few.npz"}, "5 maps of 224x128, but the clip has 17 frames of 224x128"),
+        ({"depth": tmp_path / "few.npz"}, "5 maps of 448x256, but the clip has 17 frames of 448x256"),
     ):
         with pytest.raises(ValueError, match=said) as caught:
             own.read(**changes)
@@ -209,11 +209,11 @@ def test_what_does_not_fit_is_refused_before_anything_is_decoded(own: Own, tmp_p
 
 
 def test_own_clip_renders_the_prior_of_given_or_estimated_depth(own: Own):
-    from egox import own_clip
+    from egox import ego_prior, own_clip
 
     class Ours:
         def estimate(self, frames: np.ndarray) -> DepthEstimate:
-            assert frames.shape == (FRAMES, 128, 224, 3)
+            assert frames.shape == (FRAMES, 256, 448, 3)
             return DepthEstimate(metric_m=own.depth_m)
 
     with pytest.raises(ValueError, match=r"depth is None, expected a folder, an \.npz file, or an estimator"):
@@ -224,5 +224,12 @@ def test_own_clip_renders_the_prior_of_given_or_estimated_depth(own: Own):
     estimated = own_clip(own.video, own.pose, depth=Ours(), prompt="a room")
     assert (given.prompt, given.fps, given.ego_size) == ("a room", 30.0, (128, 128))
     assert np.array_equal(given.prior, estimated.prior)
-    assert np.array_equal(given.exo, np.stack(list(decoded_frames(own.video))))
+    footage = own.read()
+    assert footage.depth is not None
+    used = ego_prior(footage.frames, footage.depth, footage.exo, footage.ego, up=footage.up)
+    pictures = [cv2.resize(frame, (224, 128), interpolation=cv2.INTER_AREA) for frame in decoded_frames(own.video)]
+    assert np.array_equal(given.exo, np.stack(pictures)), "as high as the ego picture, whatever the prior was made from"
+    assert given.depth_m is not None
+    assert np.array_equal(given.depth_m, used.depth_m[:, 1::2, 1::2])
+    assert given.exo_camera.digest() == footage.exo.resized(224, 128).digest()
     assert given.prior[given.prior_valid].mean() > 30

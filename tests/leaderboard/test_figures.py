@@ -236,7 +236,7 @@ def test_a_figure_shows_exo_prior_methods_in_the_order_of_the_view_and_truth(wor
     picture = np.asarray(Image.open(written(made, tmp_path)))
     lefts = [int(places_of(LEVELS[method] + 1, picture)[:, 1].min()) for method in ("ego-prior", *ABLATIONS)]
     assert lefts == sorted(lefts)
-    assert lefts[0] > 2 * EDGE + MINI.exo_size[1]
+    assert lefts[0] > 2 * EDGE + MINI.exo_size[1] * MINI.ego_side / MINI.exo_size[0]
     assert picture.shape[1] > lefts[-1] + 2 * 128 + 128
 
 

@@ -18,7 +18,7 @@ from tests.benchmark.datasets.sim.light import developed, ego_vignette, exo_vign
 SATURATED, BLACK = 250, 4
 DARKEST_VIGNETTE = 0.3
 SAME_SURFACE = 0.03
-RESOLVED = 0.6
+RESOLVED = 1.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class Agreement:
 
     prior, lookup: against the ego picture, over all static pixels that both views show and the prior covers.
     same_prior, same_lookup: of these, where the prior shows that surface (z within 3 %): `same` of them.
-    sharp_prior, sharp_lookup: of those, where the exo picture has 0.6 pixels or more for an ego pixel.
+    sharp_prior, sharp_lookup: of those, where the exo picture has 1.2 pixels or more for an ego pixel.
     between: prior against lookup, on the same surface.
     """
 

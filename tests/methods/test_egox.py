@@ -434,7 +434,7 @@ def test_the_clip_in_the_wild_by_the_command_line_and_by_four_lines_is_the_same(
     frames = pipe(clip, seed=0, num_inference_steps=3).frames
     assert np.array_equal(frames, np.stack(list(decoded_frames(tmp_path / "out" / "exo" / "egox" / "ego.mkv"))))
     report = json.loads((tmp_path / "out" / "exo" / "egox" / "report.json").read_text())
-    assert (report["fps"], report["exo_size"]) == (10.0, [128, 224])
+    assert (report["fps"], report["exo_size"]) == (10.0, [256, 448])
     assert 0.9 < report["scale"] < 1.2
     assert 0.1 < report["coverage"] < 0.6
 

@@ -30,45 +30,54 @@ VIEWS = (*EXO_CAMERAS, ARIA)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowFiles:
-    """Files of one window of a take on one canvas."""
+    """Files of one window of a take on one canvas; views lie by their heights, as downscaled videos do."""
 
     root: Path
     take_name: str
     first: int
     last: int
     step: int
-    height: int
+    exo_height: int
+    ego_side: int
 
     @classmethod
     def of(cls, root: Path, take_name: str, first: int, canvas: Canvas) -> WindowFiles:
         last = first + canvas.step * (canvas.frames - 1)
-        return cls(root=root, take_name=take_name, first=first, last=last, step=canvas.step, height=canvas.ego_side)
+        return cls(
+            root=root,
+            take_name=take_name,
+            first=first,
+            last=last,
+            step=canvas.step,
+            exo_height=canvas.exo_size[0],
+            ego_side=canvas.ego_side,
+        )
 
     @property
     def folder_name(self) -> str:
         return f"{self.first:06d}_{self.last:06d}_{self.step}"
 
-    @property
-    def folder(self) -> Path:
+    def folder(self, camera: str) -> Path:
         aligned = self.root / "takes" / self.take_name / "frame_aligned_videos"
-        return aligned / "downscaled" / str(self.height) / "windows" / self.folder_name
+        return aligned / "downscaled" / str(self._height(camera)) / "windows" / self.folder_name
 
     @property
-    def about(self) -> Path:
-        return self.folder / "window.json"
+    def abouts(self) -> tuple[Path, ...]:
+        """What window it is, beside the videos of each height."""
+        return tuple(self.folder(camera) / "window.json" for camera in (ARIA, EXO_CAMERAS[0]))
 
     def video(self, camera: str) -> Path:
-        return self.folder / f"{ARIA_FILE if camera == ARIA else camera}.mp4"
+        return self.folder(camera) / f"{ARIA_FILE if camera == ARIA else camera}.mp4"
 
     @property
     def truth(self) -> Path:
         return self.root / "truth" / self.take_name / self.folder_name
 
     def maps(self, camera: str) -> Path:
-        return self.truth / str(self.height) / f"{camera}.npz"
+        return self.truth / str(self._height(camera)) / f"{camera}.npz"
 
     def caption(self, camera: str) -> Path:
-        return self.truth / str(self.height) / f"{camera}.json"
+        return self.truth / str(self._height(camera)) / f"{camera}.json"
 
     @property
     def body(self) -> Path:
@@ -81,18 +90,23 @@ class WindowFiles:
     def digest(self) -> str | None:
         """Identity of the scene that the files were rendered from; None where there are none."""
         try:
-            return str(json.loads(self.about.read_bytes())["digest"])
+            return str(json.loads(self.abouts[0].read_bytes())["digest"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def clear(self) -> None:
         """Remove every view, videos first: nothing half-removed is taken for whole."""
-        for path in (*self.folder.glob("*.mp4"), self.about, *(self.truth / str(self.height)).glob("*")):
+        videos = [path for camera in VIEWS for path in self.folder(camera).glob("*.mp4")]
+        truth = [path for camera in VIEWS for path in (self.truth / str(self._height(camera))).glob("*")]
+        for path in (*videos, *self.abouts, *truth):
             path.unlink(missing_ok=True)
 
     def holds(self, camera: str) -> bool:
         """Whether a view is rendered whole: its video is written last."""
         return self.video(camera).is_file() and self.maps(camera).is_file()
+
+    def _height(self, camera: str) -> int:
+        return self.ego_side if camera == ARIA else self.exo_height
 
 
 def pose_file(root: Path, take: TakeId) -> Path:

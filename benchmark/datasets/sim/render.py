@@ -104,7 +104,8 @@ class Studio:
             "step": files.step,
             "fps": canvas.fps,
         }
-        atomic_file(files.about, lambda aside: aside.write_bytes(msgspec.json.encode(window) + b"\n"))
+        for path in reversed(files.abouts):  # the first of them is asked what is rendered
+            atomic_file(path, lambda aside: aside.write_bytes(msgspec.json.encode(window) + b"\n"))
         truth.write_json(files.names, truth.About(names=tuple(world.names), moving=world.moving_ids))
         frames = [world.joints((order.first + i) / FPS) for i in range(catalogue.WINDOW_FRAMES)]
         truth.write_body(files.body, {name: np.stack([joints[name] for joints in frames]) for name in frames[0]})

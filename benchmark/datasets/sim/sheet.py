@@ -21,9 +21,9 @@ def contact_sheet(clips: Sequence[Clip], path: Path, *, columns: int = 3) -> Non
     from PIL import Image, ImageDraw
 
     side = clips[0].ego_size[0]
-    wide = clips[0].exo[0].video.width
+    high, wide = clips[0].exo[0].video.size
     egos = columns * wide // side
-    row_height = 2 * side + _CAPTION_PX
+    row_height = high + side + _CAPTION_PX
     sheet = Image.new("RGB", (columns * wide, len(clips) * row_height), "white")
     draw = ImageDraw.Draw(sheet)
     for number, clip in enumerate(clips):
@@ -34,7 +34,7 @@ def contact_sheet(clips: Sequence[Clip], path: Path, *, columns: int = 3) -> Non
             raise ValueError(f"clip {clip.id}: a sheet needs the ego video")
         for video, width, count, y in (
             (clip.exo[0].video, wide, columns, top + _CAPTION_PX),
-            (clip.truth.video, side, egos, top + _CAPTION_PX + side),
+            (clip.truth.video, side, egos, top + _CAPTION_PX + high),
         ):
             positions = np.linspace(0, len(video) - 1, count).round().astype(int).tolist()
             for column, picture in enumerate(video.read(positions)):

@@ -74,7 +74,7 @@ class Download:
     """A download with one take per call of `take`. height: of the downscaled videos."""
 
     root: Path
-    height: int = 128
+    height: int = 256
     takes: list[dict[str, Any]] = field(default_factory=list)
 
     def take(

@@ -44,7 +44,7 @@ def test_a_take_becomes_clips_with_cameras_truth_and_all_exo_views(download: Dow
     clip = data.clip(rows[1], MINI)
     assert [view.name for view in clip.exo] == ["cam01", "cam02", "cam03", "cam04"]
     assert clip.frame_indices == tuple(range(49, 98, 3))
-    assert all(view.video.size == (128, 224) for view in clip.exo)
+    assert all(view.video.size == (256, 448) for view in clip.exo)
     assert clip.truth is not None
     assert clip.truth.camera is clip.ego_camera
     assert clip.up is not None
@@ -301,7 +301,7 @@ def test_the_wearers_aria_may_be_the_second_one(download: Download):
     record["frame_aligned_videos"]["aria01"] = {"rgb": {"relative_path": None}}
     record["capture"]["cameras"].append({"cam_id": "aria02", "is_ego": True})
     download.save_takes()
-    ego = folder / "frame_aligned_videos" / "downscaled" / "128" / "aria01_214-1.mp4"
+    ego = folder / "frame_aligned_videos" / "downscaled" / "256" / "aria01_214-1.mp4"
     ego.rename(ego.with_name("aria02_214-1.mp4"))
     download.poses("lab_01_2", 60, ("cam01", "cam02"), lambda data: data.update(aria02=data.pop("aria01")))
     clip, row = first_clip(download.root)
@@ -316,7 +316,7 @@ def test_head_mounted_gopros_and_phones_are_no_exo_views(download: Download):
         record["capture"]["cameras"].append({"cam_id": name, "is_ego": ego})
     record["frame_aligned_videos"]["gp05"] = {"0": {"relative_path": "frame_aligned_videos/gp05.mp4"}}
     download.save_takes()
-    download.video(folder, "gp05", numbered(60, 128, 228))
+    download.video(folder, "gp05", numbered(60, 256, 456))
     data = EgoExo4D(download.root)
     assert data.takes["lab_01_2"].exo == ("cam01", "cam02")
     assert [view.name for view in data.clip(row_of(), MINI).exo] == ["cam01", "cam02"]
@@ -328,7 +328,7 @@ def test_any_number_and_name_of_exo_cameras_is_read(download: Download):
     record["frame_aligned_videos"]["cam05"] = {"0": {"relative_path": "frame_aligned_videos/cam05.mp4"}}
     record["capture"]["cameras"].append({"cam_id": "cam05", "is_ego": False})
     download.save_takes()
-    download.video(folder, "cam05", numbered(60, 128, 228))
+    download.video(folder, "cam05", numbered(60, 256, 456))
     download.calibs(folder, {name: {} for name in ("cam02", "cam03", "cam04", "cam05")})
     clip, row = first_clip(download.root)
     assert row.exo_cam == "cam02"
@@ -345,7 +345,7 @@ def test_best_exo_is_taken_where_it_can_be(download: Download):
 
 def test_a_portrait_view_is_left_out_of_clips_with_a_reason(download: Download):
     folder = download.take()
-    download.video(folder, "cam01", numbered(60, 228, 128))
+    download.video(folder, "cam01", numbered(60, 456, 256))
     download.calibs(
         folder, {"cam01": {"image_width": 2160, "image_height": 3840, "intrinsics_2": 1080, "intrinsics_3": 1920}, "cam02": {}}
     )
@@ -359,7 +359,7 @@ def test_a_calibration_of_the_other_orientation_is_refused(download: Download):
     folder = download.take()
     download.calibs(folder, {"cam01": {"image_width": 2160, "image_height": 3840}, "cam02": {}})
     clip = EgoExo4D(download.root).clip(row_of(), MINI)
-    assert "calibrated at 2160x3840 but its video is 228x128" in clip.missing[Input.EXO_CAMERA]
+    assert "calibrated at 2160x3840 but its video is 456x256" in clip.missing[Input.EXO_CAMERA]
 
 
 @pytest.mark.parametrize("flag", [{"is_dropped": "1"}, {"validated": "0"}, {"is_dropped": True}, {"validated": False}])
@@ -431,7 +431,7 @@ def test_a_take_that_is_not_downloaded_keeps_its_clip(download: Download):
 
 def test_absent_and_empty_videos_are_reasons(download: Download):
     folder = download.take()
-    videos = folder / "frame_aligned_videos" / "downscaled" / "128"
+    videos = folder / "frame_aligned_videos" / "downscaled" / "256"
     (videos / "aria01_214-1.mp4").unlink()
     (videos / "cam01.mp4").write_bytes(b"")
     clip = EgoExo4D(download.root).clip(row_of(), MINI)
@@ -445,18 +445,18 @@ def test_the_smallest_picture_that_is_large_enough_is_read(download: Download):
     download.height = 448
     download.video(folder, "cam01", numbered(60, 448, 796))
     take = EgoExo4D(download.root).takes["lab_01_2"]
-    chosen = {h: find_video(take, "cam01", height=h, first=0, last=48, step=1) for h in (100, 128, 300, 900)}
-    assert [Path(getattr(c, "path", "x")).parent.name for c in chosen.values()] == ["128", "128", "448", ""]
+    chosen = {h: find_video(take, "cam01", height=h, first=0, last=48, step=1) for h in (128, 256, 300, 900)}
+    assert [Path(getattr(c, "path", "x")).parent.name for c in chosen.values()] == ["256", "256", "448", ""]
     assert "no video cam01.mp4" in str(chosen[900])
 
 
 def test_cut_windows_serve_without_a_whole_video_and_bring_their_own_digest(download: Download):
     folder = download.take(frames=200)
-    for path in (folder / "frame_aligned_videos" / "downscaled" / "128").glob("*.mp4"):
+    for path in (folder / "frame_aligned_videos" / "downscaled" / "256").glob("*.mp4"):
         path.unlink()
     cut = "windows/000060_000108_3"
-    for stem, width in (("cam01", 228), ("cam02", 228), ("aria01_214-1", 128)):
-        path = download.video(folder, stem, numbered(17, 128, width), under=cut)
+    for stem, width in (("cam01", 456), ("cam02", 456), ("aria01_214-1", 256)):
+        path = download.video(folder, stem, numbered(17, 256, width), under=cut)
     (path.parent / "window.json").write_text(json.dumps({"digest": "abc", "first": 60, "last": 108, "step": 3, "fps": 10}))
     data = EgoExo4D(download.root)
     clip = data.clip(row_of(first=60), MINI)
@@ -482,7 +482,7 @@ def test_the_digest_changes_with_pixels_poses_canvas_and_window_only(download: D
     )
     moved = EgoExo4D(download.root).digests(row_of(), MINI)
     assert moved != first
-    download.video(download.root / "takes" / "lab_01_2", "cam01", [f[::-1] for f in reversed(numbered(110, 128, 228))])
+    download.video(download.root / "takes" / "lab_01_2", "cam01", [f[::-1] for f in reversed(numbered(110, 256, 456))])
     assert EgoExo4D(download.root).digests(row_of(), MINI) != moved
 
 

@@ -23,7 +23,7 @@ from egox.cameras import Camera, Fisheye624, Pinhole
 
 from .download import EXO_POSES, head_path, numbered
 
-LENS = {"model": "Pinhole", "fx": 210.0, "fy": 210.0, "cx": 113.5, "cy": 63.5}
+LENS = {"model": "Pinhole", "fx": 420.0, "fy": 420.0, "cx": 227.5, "cy": 127.5}
 
 
 def content(frames: int = 60) -> dict[str, Any]:
@@ -42,8 +42,8 @@ def content(frames: int = 60) -> dict[str, Any]:
                         "video": "desk/tripod.mp4",
                         "camera": {
                             "lens": dict(LENS),
-                            "width": 228,
-                            "height": 128,
+                            "width": 456,
+                            "height": 256,
                             "world_from_camera": EXO_POSES["cam01"].tolist(),
                         },
                     },
@@ -57,8 +57,8 @@ def content(frames: int = 60) -> dict[str, Any]:
 
 def write_folder(root: Path, data: dict[str, Any], *, frames: int = 60) -> Path:
     (root / "desk").mkdir(parents=True)
-    write_h264(root / "desk" / "tripod.mp4", numbered(frames, 128, 228), fps=25)
-    write_h264(root / "desk" / "shelf.mp4", numbered(frames, 128, 228), fps=25)
+    write_h264(root / "desk" / "tripod.mp4", numbered(frames, 256, 456), fps=25)
+    write_h264(root / "desk" / "shelf.mp4", numbered(frames, 256, 456), fps=25)
     write_h264(root / "desk" / "ego.mp4", numbered(frames, 160, 160), fps=25)
     ego = {"lens": "aria-default", "width": 160, "height": 160, "world_from_camera": head_path(frames).tolist()}
     (root / "desk" / "ego.json").write_text(json.dumps(ego))
@@ -126,8 +126,8 @@ def test_depth_comes_as_a_file_a_frame_or_one_archive(tmp_path: Path, form: str)
     data = content()
     data["clips"][0]["exo"][0]["depth"] = "desk/depth" if form == "folder" else "desk/depth.npz"
     root = write_folder(tmp_path / "own", data)
-    maps = np.arange(60, dtype=np.float32)[:, None, None] + np.ones((60, 128, 228), np.float32)
-    maps[:, 0, 2] = np.nan
+    maps = np.arange(60, dtype=np.float32)[:, None, None] + np.ones((60, 256, 456), np.float32)
+    maps[:, 0, 4] = np.nan
     if form == "folder":
         (root / "desk" / "depth").mkdir()
         for i, depth in enumerate(maps):
@@ -138,7 +138,7 @@ def test_depth_comes_as_a_file_a_frame_or_one_archive(tmp_path: Path, form: str)
     clip = folder.clip(folder.manifest("all").rows[0], MINI)
     depth = clip.exo[0].depth
     assert depth is not None
-    assert depth.frame(2).shape == (128, 224)
+    assert depth.frame(2).shape == (256, 448)
     assert depth.frame(2)[64, 100] == 5 + 6 + 1
     assert depth.frame(2)[0, 0] == 0  # not a number in the file: unknown
     assert Input.DEPTH not in clip.missing
@@ -190,7 +190,7 @@ def test_a_fault_in_clips_json_is_one_sentence(tmp_path: Path, spoil: Callable[[
     [
         (lambda c: c["exo"][0].update(video="/etc/passwd"), Input.EXO_VIDEO, "leaves the folder"),
         (lambda c: c["exo"][0].update(video="desk/none.mp4"), Input.EXO_VIDEO, "desk/none.mp4: cannot be read"),
-        (lambda c: c["exo"][0]["camera"].update(width=784), Input.EXO_CAMERA, "camera is for 784x128, its video is 228x128"),
+        (lambda c: c["exo"][0]["camera"].update(width=784), Input.EXO_CAMERA, "camera is for 784x256, its video is 456x256"),
         (lambda c: c["exo"][0]["camera"]["lens"].update(model="Pinhoel"), Input.EXO_CAMERA, "'Pinhoel' is not one of"),
         (lambda c: c["exo"][0]["camera"].update(world_from_camera=[[1, 0], [0, 1]]), Input.EXO_CAMERA, "must be one 4x4 matrix"),
         (lambda c: c["ego"].update(camera="desk/none.json"), Input.EGO_CAMERA, "none.json: cannot be read"),

@@ -143,7 +143,7 @@ def test_depth_is_cut_like_the_picture(tmp_path: Path, width: int):
     (row,) = data.manifest("all").rows
     small = data.clip(row, MINI).exo[0].depth
     assert small is not None
-    assert small.frame(2).shape == (128, 224)
+    assert small.frame(2).shape == (256, 448)
     assert 6000 < small.frame(2)[0, 0] < 6000 + 20
 
 

@@ -38,10 +38,10 @@ def test_a_sound_download_has_no_errors(download: Download):
 def test_all_problems_come_at_once_with_place_and_remedy(download: Download):
     bad = download.take("bad_1_2", frames=70, cams=("cam01", "cam02", "cam03"))
     download.take("good_1_1", frames=70)
-    videos = bad / "frame_aligned_videos" / "downscaled" / "128"
+    videos = bad / "frame_aligned_videos" / "downscaled" / "256"
     data = (videos / "cam01.mp4").read_bytes()
     (videos / "cam01.mp4").write_bytes(data[: len(data) // 2])
-    download.video(bad, "cam02", numbered(60, 128, 228))
+    download.video(bad, "cam02", numbered(60, 256, 456))
     (videos / "cam03.mp4").write_bytes(b"")
     download.calibs(bad, {"cam01": {"quality": 0}, "cam02": {"intrinsics_4": 0.5}, "cam03": {}})
     download.poses("bad_1_2", 70, ("cam02", "cam03"), lambda d: d["aria01"]["camera_extrinsics"].update({"33": None}))
@@ -71,7 +71,7 @@ def test_all_problems_come_at_once_with_place_and_remedy(download: Download):
 
 def test_a_file_cut_short_is_told_without_decoding(download: Download):
     folder = download.take()
-    path = folder / "frame_aligned_videos" / "downscaled" / "128" / "cam01.mp4"
+    path = folder / "frame_aligned_videos" / "downscaled" / "256" / "cam01.mp4"
     assert count_packets(path) == 60
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * 0.8)])
@@ -96,11 +96,11 @@ def test_an_exo_pose_read_backwards_puts_the_head_outside(download: Download):
 
 def test_cut_windows_are_counted_against_what_they_state(download: Download):
     folder = download.take(frames=200)
-    for path in (folder / "frame_aligned_videos" / "downscaled" / "128").glob("*.mp4"):
+    for path in (folder / "frame_aligned_videos" / "downscaled" / "256").glob("*.mp4"):
         path.unlink()
     cut = "windows/000060_000108_3"
     for stem, count in (("cam01", 17), ("cam02", 16), ("aria01_214-1", 17)):
-        path = download.video(folder, stem, numbered(count, 128, 228), under=cut)
+        path = download.video(folder, stem, numbered(count, 256, 456), under=cut)
     (path.parent / "window.json").write_text(json.dumps({"digest": "abc", "first": 60, "last": 108, "step": 3, "fps": 10}))
     errors = [p for p in found(download.root) if p.severity is Severity.ERROR]
     assert len(errors) == 1
@@ -135,7 +135,7 @@ def test_the_verb_exits_1_on_errors_and_lists_json(download: Download):
 def test_a_truncated_ego_video_is_one_finding_among_all_others(download: Download):
     first = download.take("a_1")
     download.take("b_1")
-    path = first / "frame_aligned_videos" / "downscaled" / "128" / "aria01_214-1.mp4"
+    path = first / "frame_aligned_videos" / "downscaled" / "256" / "aria01_214-1.mp4"
     path.write_bytes(path.read_bytes()[:200])
     path.rename(path.parents[2] / path.name)  # full size: the file that the epipolar check reads
     problems = found(download.root)

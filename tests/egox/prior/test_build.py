@@ -219,7 +219,7 @@ def test_the_wall_close_in_front_of_a_head_is_known_from_frames_in_which_the_hea
     )
     rows, columns = np.mgrid[: ego.height, : ego.width] - (ego.height - 1) / 2
     middle = np.hypot(rows, columns) < 0.1 * ego.height
-    assert np.mean([frame.valid[middle].mean() for frame in prior.rendered()]) > 0.95
+    assert np.mean([frame.valid[middle].mean() for frame in prior.rendered()]) > 0.85
 
 
 @pytest.mark.parametrize("still", [False, True], ids=["walking", "standing"])

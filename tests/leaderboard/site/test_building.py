@@ -94,7 +94,7 @@ def test_videos_have_all_frames_and_a_key_frame_every_few(box_site):
         with av.open(str(path)) as container:
             keys = [packet.pts for packet in container.demux(video=0) if packet.is_keyframe]
             assert len(keys) >= 17 // 4
-        assert next(decoded_frames(path)).shape[0] == 128
+        assert next(decoded_frames(path)).shape[0] == (256 if path.stem == "exo" else 128)
 
 
 def test_pixels_of_licensed_data_stay_on_the_machine_unless_the_page_is_private(box_runs, tmp_path):

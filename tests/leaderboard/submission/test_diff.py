@@ -66,9 +66,9 @@ def test_a_number_that_left_the_old_interval_is_said_to_and_only_a_clear_directi
 
 def test_the_text_by_hand(versions):
     assert plain_text(diff(*versions)) == (
-        "+ came seed=0 · sim-2 unseen · mini@2 · 01234567\n"
-        "- gone seed=0 · sim-2 unseen · mini@2 · 01234567\n"
-        "~ moved seed=0 · sim-2 unseen · mini@2 · 01234567\n"
+        "+ came seed=0 · sim-2 unseen · mini@3 · 01234567\n"
+        "- gone seed=0 · sim-2 unseen · mini@3 · 01234567\n"
+        "~ moved seed=0 · sim-2 unseen · mini@3 · 01234567\n"
         "    metric              old          new  difference\n"
         "    PSNR         20.00±1.00   20.50±1.00       +0.50\n"
         "    SSIM        0.500±0.100  0.800±0.100      +0.300  better, beyond the old interval\n"
@@ -163,13 +163,13 @@ def test_markdown_is_escaped_and_calls_nobody(tmp_path):
     assert text == (
         "**runs: 1 added, 0 removed, 0 changed, 0 the same**\n\n"
         "Added:\n\n"
-        "- @\u2060all &lt;b&gt;\\*x\\* seed=0 · sim-2 unseen · mini@2 · 01234567\n"
+        "- @\u2060all &lt;b&gt;\\*x\\* seed=0 · sim-2 unseen · mini@3 · 01234567\n"
     )
 
 
 def test_markdown_has_a_table_for_each_changed_run(versions):
     lines = markdown(diff(*versions)).splitlines()
-    assert "#### moved seed=0 · sim-2 unseen · mini@2 · 01234567" in lines
+    assert "#### moved seed=0 · sim-2 unseen · mini@3 · 01234567" in lines
     assert "| metric | old | new | difference |  |" in lines
     assert "| SSIM | 0.500±0.100 | 0.800±0.100 | +0.300 | better, beyond the old interval |" in lines
 

@@ -87,7 +87,7 @@ def test_a_clip_gets_its_six_files_of_the_right_size_and_count(made: Path):
     for name in ("prior.mkv", "prior.mp4", "valid.mkv"):
         assert frames_of(folder / name).shape == (17, 128, 128, 3)
     assert set(np.unique(frames_of(folder / "valid.mkv"))) == {0, 255}
-    exo, ego = round(HEIGHT * 224 / 128), HEIGHT
+    exo, ego = round(HEIGHT * 448 / 256), HEIGHT
     strip = frames_of(folder / "strip.mp4")
     still = np.asarray(Image.open(folder / "strip.png"))
     assert len(strip) == 17
@@ -112,7 +112,7 @@ def test_the_lossless_prior_is_what_the_method_generates_and_black_where_not_val
 def test_the_report_names_scale_settings_and_what_there_is_not(made: Path):
     report = json.loads((made / "b2" / "report.json").read_text())
     assert (report["schema"], report["clip"], report["frames"], report["fps"]) == (1, "b2", 17, 10.0)
-    assert (report["exo_size"], report["ego_size"]) == ([128, 224], [128, 128])
+    assert (report["exo_size"], report["ego_size"]) == ([256, 448], [128, 128])
     assert [gauge["name"] for gauge in report["scale"]["gauges"]] == ["head", "floor", "points"]
     assert all(gauge["why"] for gauge in report["scale"]["gauges"] if gauge["scale"] is None)
     assert len(report["alignment"]["alpha"]) == 17
@@ -302,9 +302,9 @@ def test_a_video_of_ones_own_gets_the_same_files_at_the_asked_size(own: Own, tmp
     for name in ("prior.mkv", "prior.mp4", "valid.mkv"):
         assert frames_of(folder / name).shape == (FRAMES, 96, 96, 3)
     report = json.loads((folder / "report.json").read_text())
-    assert (report["exo_size"], report["ego_size"], report["fps"]) == ([128, 224], [96, 96], 10.0)
+    assert (report["exo_size"], report["ego_size"], report["fps"]) == ([256, 448], [96, 96], 10.0)
     assert report["coverage"]["min"] > 0.1
-    wide = 2 * round(HEIGHT * 224 / 128) + HEIGHT + 2 * 8 + 2 * 16
+    wide = 2 * round(HEIGHT * 448 / 256) + HEIGHT + 2 * 8 + 2 * 16
     assert np.asarray(Image.open(folder / "strip.png")).shape[1] == wide, "no column for a truth that nobody has"
 
 
@@ -398,7 +398,7 @@ def test_singular_intrinsics_are_refused(own: Own):
 
 def test_a_lens_for_another_shape_is_refused(own: Own):
     pose_with(own, lambda data: data["exo"].update(width=300))
-    refused(own, *own.words(), said="the lens is for a 300x128 picture, which does not scale to 224x128")
+    refused(own, *own.words(), said="the lens is for a 300x256 picture, which does not scale to 448x256")
 
 
 def test_a_missing_pose_file_is_refused(own: Own):
@@ -407,7 +407,7 @@ def test_a_missing_pose_file_is_refused(own: Own):
 
 def test_depth_of_the_wrong_count_is_refused(own: Own):
     np.savez(own.depth, depth=own.depth_m[:4])
-    refused(own, *own.words(), said="4 maps of 224x128, but the clip has 5 frames of 224x128; give one map for each frame")
+    refused(own, *own.words(), said="4 maps of 448x256, but the clip has 5 frames of 448x256; give one map for each frame")
 
 
 def test_depth_that_is_not_named_or_named_twice_is_refused(own: Own):
@@ -425,7 +425,7 @@ def test_depth_that_does_not_fit_says_what_is_expected(own: Own):
             OwnVideo.open(own.video, pose=own.pose, depth=own.depth, side=64, options=Options()).subject("walk")
         return str(caught.value)
 
-    assert "5 maps of 224x64, but the clip has 5 frames of 224x128" in reason(depth[:, :64])
+    assert "5 maps of 448x128, but the clip has 5 frames of 448x256" in reason(depth[:, :128])
     assert "divide maps in millimetres by 1000" in reason((1000 * depth).astype(np.int32))
     write_h264(own.video, [cv2.resize(frame, (1008, 576)) for frame in own.clip.exo[0].video.read()], fps=10)
     said = reason(depth)
@@ -451,7 +451,7 @@ def test_choices_that_do_not_fit_a_video_are_refused(own: Own):
 def test_a_video_that_is_too_long_for_memory_is_refused_before_it_is_read(own: Own, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(own_video, "MOST_BYTES", 2**20)
     monkeypatch.setattr(own_video.GivenDepth, "read", lambda path: pytest.fail("depth was read"))
-    with pytest.raises(UserError, match=r"walk\.mp4: 5 frames of 224x128 .* GiB are the most; cut video, poses and depth"):
+    with pytest.raises(UserError, match=r"walk\.mp4: 5 frames of 448x256 .* GiB are the most; cut video, poses and depth"):
         OwnVideo.open(own.video, pose=own.pose, depth=own.depth, side=128, options=Options())
 
 

@@ -26,10 +26,10 @@ def files_of(root: Path, take: str) -> dict[str, bytes]:
 
 def test_a_clip_has_every_input_and_the_sizes_of_its_canvas(clip: Clip) -> None:
     exo = clip.exo[0]
-    assert exo.video.size == (128, 224)
+    assert exo.video.size == (256, 448)
     assert exo.depth is not None
     assert exo.masks is not None
-    assert exo.depth.frame(3).shape == exo.masks.frame(3).shape == (128, 224)
+    assert exo.depth.frame(3).shape == exo.masks.frame(3).shape == (256, 448)
     assert clip.truth is not None
     assert clip.truth.video.read([0, 16]).shape == (2, 128, 128, 3)
     assert len(clip.truth.video) == len(clip.frame_indices) == 17
@@ -86,7 +86,7 @@ def test_needs_decide_what_is_rendered_and_the_rest_comes_when_it_is_read(row: R
     views = {view.name for view in clip.exo}
     assert views == {"cam01", "cam02", "cam03", "cam04"}
     assert clip.exo[0].name == row.exo_cam
-    assert clip.exo[0].video.read([0]).shape == (1, 128, 224, 3)
+    assert clip.exo[0].video.read([0]).shape == (1, 256, 448, 3)
     assert (dataset.root.rglob(f"{row.exo_cam}.mp4")).__next__().is_file()
     assert dataset.clip(row, MINI).caption is not None
 
@@ -111,15 +111,19 @@ def test_a_window_that_lost_a_file_is_made_again_with_the_same_bytes(row: Row, s
 
 
 def test_a_window_of_another_scene_is_rendered_again(row: Row, sim: SimDataset) -> None:
-    about, video = next(sim.root.rglob("window.json")), next(sim.root.rglob("aria01_214-1.mp4"))
-    right, before = about.read_bytes(), video.read_bytes()
-    about.write_bytes(right.replace(b'"digest":"', b'"digest":"x'))
-    video.write_bytes(b"pixels of an older version")
+    video, exo = (next(sim.root.rglob(f"{name}.mp4")) for name in ("aria01_214-1", row.exo_cam))
+    abouts = [path.with_name("window.json") for path in (video, exo)]
+    assert sorted(abouts) == sorted(sim.root.rglob("window.json")), "exo and ego views lie by their heights"
+    right, before = [about.read_bytes() for about in abouts], [video.read_bytes(), exo.read_bytes()]
+    for about in abouts:
+        about.write_bytes(about.read_bytes().replace(b'"digest":"', b'"digest":"x'))
+    for path in (video, exo):
+        path.write_bytes(b"pixels of an older version")
     clip = sim.clip(row, MINI)
     assert clip.truth is not None
     assert clip.truth.video.read([0]).shape == (1, 128, 128, 3)
-    assert about.read_bytes() == right
-    assert video.read_bytes() == before
+    assert [about.read_bytes() for about in abouts] == right
+    assert [video.read_bytes(), exo.read_bytes()] == before
 
 
 def test_a_method_gets_depth_masks_and_body_pose_by_its_needs(clip: Clip) -> None:

@@ -46,7 +46,7 @@ def test_every_exo_view_has_estimated_depth_and_its_twin(estimated: Clip, clip: 
         assert wrong.disparity is not None
         assert right.depth is not None
         z, guess, relative = right.depth.frame(3), wrong.depth.frame(3), wrong.disparity.frame(3)
-        assert guess.shape == relative.shape == z.shape == (128, 224)
+        assert guess.shape == relative.shape == z.shape == (256, 448)
         assert (guess > 0).sum() == (z > 0).sum()
         assert 0.01 < np.median(np.abs(guess / z - 1)) < 0.6
         assert np.corrcoef(1 / z[z > 0], relative[z > 0])[0, 1] > 0.97
