@@ -33,8 +33,9 @@ class Block:
 def grid(headings: Sequence[str], blocks: Sequence[Block], *, notes: Sequence[str] = ()) -> Frames:
     """The whole picture [height, width, 3]: headings over columns, then clip after clip, `notes` as small lines below.
 
-    Pictures of one column have one size, and all are shown equally high. Small ones are enlarged by a whole number of times without blending, so that what is
-    seen is what was made; large ones are averaged down. Raises ValueError where a row has not a picture a column.
+    Pictures of one column have one size, and all are shown equally high. Small ones are enlarged by a whole number of times
+    without blending, so that what is seen is what was made; large ones are averaged down. Raises ValueError where a row has not a
+    picture a column.
     """
     if not blocks or any(len(row) != len(headings) for block in blocks for row in block.rows):
         raise ValueError(f"expected rows of {len(headings)} pictures, one for each of {', '.join(headings)}")

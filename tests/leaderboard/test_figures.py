@@ -221,6 +221,14 @@ def test_a_row_with_another_number_of_pictures_than_headings_is_a_mistake():
         grid(["a", "b", "c"], [Block(name="c", frames=(0,), rows=(pictures(1, 2),))])
 
 
+def test_an_exo_view_with_more_lines_is_shown_as_high_as_ego_views():
+    exo = np.full((256, 448, 3), (9, 9, 0), np.uint8)
+    drawn = grid(["exo", "a"], [Block(name="c", frames=(0,), rows=((exo, *pictures(1)),))])
+    high, low = (np.ptp(places_of(level, drawn), axis=0) + 1 for level in (9, 1))
+    assert low.tolist() == [3 * 128, 3 * 128]
+    assert high.tolist() == [3 * 128, 3 * 224]
+
+
 def test_notes_make_the_picture_taller_and_change_nothing_above_them():
     block = Block(name="c", frames=(0,), rows=(pictures(1, 2),))
     plain, noted = grid(["a", "b"], [block]), grid(["a", "b"], [block], notes=["a note"])

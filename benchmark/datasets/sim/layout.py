@@ -88,11 +88,9 @@ class WindowFiles:
         return self.truth / "about.json"
 
     def digest(self) -> str | None:
-        """Identity of the scene that the files were rendered from; None where there are none."""
-        try:
-            return str(json.loads(self.abouts[0].read_bytes())["digest"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        """Identity of the scene that the files were rendered from: None where there are none, "" where they are of several."""
+        found = {_digest_in(path) for path in self.abouts}
+        return found.pop() if len(found) == 1 else ""
 
     def clear(self) -> None:
         """Remove every view, videos first: nothing half-removed is taken for whole."""
@@ -107,6 +105,13 @@ class WindowFiles:
 
     def _height(self, camera: str) -> int:
         return self.ego_side if camera == ARIA else self.exo_height
+
+
+def _digest_in(about: Path) -> str | None:
+    try:
+        return str(json.loads(about.read_bytes())["digest"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def pose_file(root: Path, take: TakeId) -> Path:

@@ -104,7 +104,7 @@ class Studio:
             "step": files.step,
             "fps": canvas.fps,
         }
-        for path in reversed(files.abouts):  # the first of them is asked what is rendered
+        for path in files.abouts:
             atomic_file(path, lambda aside: aside.write_bytes(msgspec.json.encode(window) + b"\n"))
         truth.write_json(files.names, truth.About(names=tuple(world.names), moving=world.moving_ids))
         frames = [world.joints((order.first + i) / FPS) for i in range(catalogue.WINDOW_FRAMES)]
