@@ -129,7 +129,7 @@ def test_a_frame_without_depth_shows_the_background():
 
 
 def test_depth_of_another_size_is_an_error_that_names_both():
-    with pytest.raises(ValueError, match=r"depth has shape \(5, 128, 223\), expected \(5, 128, 224\) like the exo frames"):
+    with pytest.raises(ValueError, match=r"depth has shape \(5, 256, 447\), expected \(5, 256, 448\) like the exo frames"):
         prior_of_room(too_narrow)
 
 
@@ -159,5 +159,5 @@ def test_clips_with_bad_depth_are_told_and_the_run_goes_on(tmp_path: Path):
     job = toy_job(tmp_path, dataset=ToyDataset(changes=changes), answers=answers)
     report = run_job(job, job.manifest.rows, steps=Steps(generate=True, score=True))
     assert {event.clip: event.kind for event in report.events} == {"c0": "done", "c1": "undefined", "c2": "error", "c3": "done"}
-    assert report.errors["c2"].startswith("ValueError: depth has shape (3, 128, 223)")
+    assert report.errors["c2"].startswith("ValueError: depth has shape (3, 256, 447)")
     assert report.results.n_scored == 2

@@ -68,14 +68,15 @@ def test_methods_that_see_truth_are_undefined_without_it(clip):
             made(name, blind)
 
 
-def test_copy_exo_is_the_centre_square_of_the_exo_video(clip):
-    assert np.array_equal(made("copy-exo", clip), clip.exo[0].video.read()[:, :, 48:176])
+def test_copy_exo_is_the_centre_square_of_the_exo_video():
+    clip = box_room_clip("as-high", ego_side=256)
+    assert np.array_equal(made("copy-exo", clip), clip.exo[0].video.read()[:, :, 96:352])
 
 
 def test_copy_exo_resizes_the_square_to_the_ego_size():
     clip = box_room_clip("small", seed=1, ego_side=64)
-    halved = clip.exo[0].video.read()[:, :, 48:176].reshape(5, 64, 2, 64, 2, 3).mean((2, 4))
-    assert np.abs(made("copy-exo", clip) - halved).max() <= 0.75
+    quartered = clip.exo[0].video.read()[:, :, 96:352].reshape(5, 64, 4, 64, 4, 3).mean((2, 4))
+    assert np.abs(made("copy-exo", clip) - quartered).max() <= 0.75
 
 
 def test_mean_frame_is_the_rounded_mean_of_all_training_frames_in_any_order(clip):

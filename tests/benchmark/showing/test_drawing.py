@@ -36,9 +36,9 @@ def ego_camera() -> Camera:
 @pytest.mark.parametrize(("width", "height"), [(910, 520), (900, 900), (224, 128)])
 def test_the_head_track_is_drawn_at_the_projected_pixels(width: int, height: int):
     camera, ego, here = exo_camera(), ego_camera(), scene(frame=2)
-    shown = exo_picture(np.full((128, 224, 3), GREY, np.uint8), camera, here, width=width, height=height)
-    scale = min(width / 224, height / 128)
-    corner = ((width - round(224 * scale)) / 2, (height - round(128 * scale)) / 2)
+    shown = exo_picture(np.full((256, 448, 3), GREY, np.uint8), camera, here, width=width, height=height)
+    scale = min(width / 448, height / 256)
+    corner = ((width - round(448 * scale)) / 2, (height - round(256 * scale)) / 2)
     expected = (camera.project(ego.centres[2], 2) + 0.5) * scale - 0.5 + np.floor(corner)
     u, v = np.rint(expected).astype(int)
     assert shown[v, u].tolist() == list(d.time_colour(2, 5))
@@ -48,7 +48,7 @@ def test_a_head_outside_of_the_picture_is_told():
     poses = ego_camera().world_from_camera.copy()
     poses[:, :3, 3] = [-4, -4, 1]
     here = replace(scene(frame=2), ego=replace(ego_camera(), world_from_camera=poses))
-    shown = exo_picture(np.full((128, 224, 3), GREY, np.uint8), exo_camera(), here, width=448, height=256)
+    shown = exo_picture(np.full((256, 448, 3), GREY, np.uint8), exo_camera(), here, width=448, height=256)
     assert (shown[-60:] == d.WARN).all(-1).any()
     assert (shown[:100] == GREY).all()
 

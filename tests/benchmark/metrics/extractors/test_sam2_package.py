@@ -189,7 +189,9 @@ def test_automatic_masks_of_a_picture_that_is_not_resized_are_the_same_in_the_sa
     less_sure(monkeypatch)
     picture = clip(1024, 1024, 1)[0]
     found = PackageMasks(network, points_per_side=2)(picture)
-    np.testing.assert_array_equal(found, AutomaticMasks(folder, "cpu")(picture, points_per_side=2))
+    ours = AutomaticMasks(folder, "cpu")(picture, points_per_side=2)
+    assert found.shape == ours.shape
+    assert (found != ours).sum() <= 4  # of 3 million: a logit of almost 0 may get either sign, by the kernels of the CPU
     assert 1 < len(found) < 12
     assert 0.01 < found.mean() < 0.99
 
