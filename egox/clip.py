@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .cameras import Camera
 from .canvas import JointCanvas
+from .resizing import resized
 
 if TYPE_CHECKING:
     from .prior import EgoPrior
@@ -90,33 +91,28 @@ def clip_of_prior(prior: EgoPrior, *, prompt: str, fps: float) -> EgoXClip:
     is higher than the ego picture is scaled down to it, with its depth (nearest pixel) and its camera.
     """
     rendered = list(prior.rendered())
-    exo, depth_m = (beside_ego(maps, prior.ego.height) for maps in (prior.frames, prior.depth_m))
-    height, width = exo.shape[1:3]
+    height, width = beside_ego((prior.exo.height, prior.exo.width), prior.ego.height)
+    exo, depth_m = (
+        np.stack([resized(each, width=width, height=height) for each in maps]) for maps in (prior.frames, prior.depth_m)
+    )
     return EgoXClip(
         exo=exo,
         prior=np.stack([frame.picture for frame in rendered]),
         prior_valid=np.stack([frame.valid for frame in rendered]),
         circle=prior.ego.visible(),
         depth_m=depth_m,
-        exo_camera=prior.exo if height == prior.exo.height else prior.exo.resized(width, height),
+        exo_camera=prior.exo.resized(width, height),
         ego_camera=prior.ego,
         prompt=prompt,
         fps=fps,
     )
 
 
-def beside_ego(frames: NDArray, height: int) -> NDArray:
-    """Exo pictures or maps [t, H, W, ...] at the height of the ego picture, never scaled up.
-
-    Pixel areas are averaged in pictures (uint8), and in maps the nearest pixel is taken: between two depths there is nothing.
-    """
-    if frames.shape[1] <= height:
-        return frames
-    import cv2
-
-    size = round(frames.shape[2] * height / frames.shape[1]), height
-    how = cv2.INTER_AREA if frames.dtype == np.uint8 else cv2.INTER_NEAREST_EXACT
-    return np.stack([cv2.resize(frame, size, interpolation=how) for frame in frames])
+def beside_ego(exo_size: tuple[int, int], ego_height: int) -> tuple[int, int]:
+    """(height, width) at which an exo view of (height, width) lies beside an ego picture: as high, but never scaled up."""
+    height, width = exo_size
+    lower = min(height, ego_height)
+    return lower, round(width * lower / height)
 
 
 def _check_depth(depth_m: NDArray[np.float32], shape: tuple[int, ...]) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from .cameras import Array, Camera
 from .depth.estimate import DepthEstimate, DepthEstimator, GivenDepth
 from .pose_file import PoseFile, load_pose_file
+from .resizing import resized
 from .video_file import coded_pictures, decoded, picture_size
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ class OwnVideoError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """What a model was trained on: so many frames of exo pictures, exo_size (height, width), and square ego pictures of `side`.
+    """What a clip has at one size: so many frames, exo pictures of exo_size (height, width), and square ego pictures of `side`.
 
+    The prior is made of such exo pictures; of `EgoXClip` they are as high as the ego picture (`egox.clip.beside_ego`).
     step: of a 30 frames/s video every so many-th frame. fps: of the result, where the pose file tells no rate.
     """
 
@@ -175,7 +177,7 @@ class _Fit:
         scaled = (height, width) if height == high else (high, 2 * round(width * high / height / 2))
         if scaled[1] < wide:
             raise OwnVideoError(
-                f"{video}: {width}x{height} is {scaled[1]} px wide at a height of {high}, the model takes {wide};"
+                f"{video}: {width}x{height} is {scaled[1]} px wide at a height of {high}, at size {kind.side} it must be {wide};"
                 " portrait videos and those narrower than 7:4 do not fit: cut the height"
             )
         return cls(found=(height, width), scaled=scaled, wanted=kind.exo_size)
@@ -194,25 +196,9 @@ class _Fit:
         return camera
 
     def picture(self, picture: NDArray) -> NDArray:
-        """Pixel areas are averaged."""
-        import cv2
-
-        return self._cut(self._scaled(picture, cv2.INTER_AREA))
-
-    def map(self, values: NDArray) -> NDArray:
-        """Maps of any size: nearest neighbours, because depth between two surfaces is on neither."""
-        import cv2
-
-        return self._cut(self._scaled(values, cv2.INTER_NEAREST_EXACT))
-
-    def _scaled(self, picture: NDArray, how: int) -> NDArray:
-        import cv2
-
+        """A picture of the video, or a map of depth of any size, as it comes out."""
         height, width = self.scaled
-        return picture if picture.shape[:2] == self.scaled else cv2.resize(picture, (width, height), interpolation=how)
-
-    def _cut(self, picture: NDArray) -> NDArray:
-        return picture[:, self.left : self.left + self.wanted[1]]
+        return resized(picture, width=width, height=height)[:, self.left : self.left + self.wanted[1]]
 
 
 def _frames(video: Path, fit: _Fit, chosen: Sequence[int]) -> NDArray[np.uint8]:
@@ -242,8 +228,8 @@ def _depth(path: Path, fit: _Fit, count: int, chosen: Sequence[int]) -> DepthEst
         rows = list(chosen)
         metric, disparity = estimate.metric_m[rows], None if estimate.disparity is None else estimate.disparity[rows]
         return DepthEstimate(
-            metric_m=np.stack([fit.map(values) for values in metric]),
-            disparity=None if disparity is None else np.stack([fit.map(values) for values in disparity]),
+            metric_m=np.stack([fit.picture(values) for values in metric]),
+            disparity=None if disparity is None else np.stack([fit.picture(values) for values in disparity]),
         )
     others = ", ".join(f"{width}x{height}" for height, width in sizes[1:])
     raise OwnVideoError(reasons[0] + (f", or of {others}, to which the video is scaled" if others else ""))

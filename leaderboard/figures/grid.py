@@ -33,9 +33,9 @@ class Block:
 def grid(headings: Sequence[str], blocks: Sequence[Block], *, notes: Sequence[str] = ()) -> Frames:
     """The whole picture [height, width, 3]: headings over columns, then clip after clip, `notes` as small lines below.
 
-    Pictures of one column have one size, and all are shown equally high. Small ones are enlarged by a whole number of times
-    without blending, so that what is seen is what was made; large ones are averaged down. Raises ValueError where a row has not a
-    picture a column.
+    Pictures of one column have one size, and all are shown equally high. The lowest are enlarged by a whole number of times
+    without blending, so that what is seen is what was made, and so are others where that is a whole number for them too; else
+    they are interpolated. Large ones are averaged down. Raises ValueError where a row has not a picture a column.
     """
     if not blocks or any(len(row) != len(headings) for block in blocks for row in block.rows):
         raise ValueError(f"expected rows of {len(headings)} pictures, one for each of {', '.join(headings)}")
@@ -111,7 +111,9 @@ def _block(block: Block, sizes: Sequence[tuple[int, int]], lefts: Sequence[int],
 
 
 def _scaled(picture: Frames, width: int, height: int) -> Frames:
-    how = Image.Resampling.NEAREST if width >= picture.shape[1] else Image.Resampling.BOX
+    kinds = Image.Resampling
+    whole = width % picture.shape[1] == 0 and height % picture.shape[0] == 0
+    how = kinds.NEAREST if whole else kinds.BOX if width < picture.shape[1] else kinds.BICUBIC
     return np.asarray(Image.fromarray(picture).resize((width, height), how))
 
 

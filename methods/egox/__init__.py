@@ -153,7 +153,7 @@ def _spec(options: type[Options], summary: str, **more: Any) -> MethodSpec:
 SOURCES = (
     *(f"egox.{name}" for name in (
         "adapter", "attention", "canvas", "checkpoints", "clip", "conditioning", "encoding", "geometry", "known", "mini",
-        "pipeline", "pretrained", "recipe", "released_geometry", "sampling", "threads",
+        "pipeline", "pretrained", "recipe", "released_geometry", "resizing", "sampling", "threads",
     )),
     "methods.ego_prior",
     *EGO_PRIOR.sources,

@@ -95,9 +95,9 @@ class TrainingClips:
         from egox.clip import beside_ego
 
         clip = self._clip(name)
-        truth = _truth(clip)
-        exo = beside_ego(clip.exo[0].video.read(), truth.shape[1])
-        return Views(exo=exo, ego=truth, prompt=clip.caption or "")
+        truth, view = _truth(clip), clip.exo[0]
+        height, width = beside_ego(view.video.size, truth.shape[1])
+        return Views(exo=view.resized(width, height).video.read(), ego=truth, prompt=clip.caption or "")
 
     def with_prior(self, name: str, maker: Maker) -> tuple[EgoXClip, Frames]:
         """What the model is given of a clip, and the truth. Raises Undefined, with the reason, where something is missing."""

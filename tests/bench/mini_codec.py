@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from benchmark.canvas import MINI
 from benchmark.datasets.sim.dataset import SimDataset
+from egox.clip import beside_ego
 from egox.mini import FixedBasisCodec, fit_codec
 
 
@@ -29,7 +30,8 @@ def videos(dataset: SimDataset, split: str, count: int, views: str) -> Iterator[
         assert clip.truth is not None
         yield "ego", clip.truth.video.read()
         if views == "both":
-            yield "exo", clip.exo[0].video.read()
+            height, width = beside_ego(clip.exo[0].video.size, clip.ego_size[0])
+            yield "exo", clip.exo[0].resized(width, height).video.read()
 
 
 def round_trip(codec: FixedBasisCodec, video: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float, float]:

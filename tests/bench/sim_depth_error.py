@@ -58,7 +58,9 @@ def measure(truth_m: NDArray, depth_m: NDArray, disparity: NDArray) -> Measured:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=4)
-    parser.add_argument("--full", action="store_true", help="448 lines, 49 frames, instead of 128 lines, 17 frames")
+    parser.add_argument(
+        "--full", action="store_true", help="448 lines, 49 frames, instead of 256 exo and 128 ego lines, 17 frames"
+    )
     parser.add_argument("--cache", type=Path, help="folder to render into; a temporary one by default")
     args = parser.parse_args()
     canvas = FULL if args.full else MINI

@@ -26,7 +26,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=int, default=8)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--full", action="store_true", help="448 lines, 49 frames, instead of 128 lines, 17 frames")
+    parser.add_argument(
+        "--full", action="store_true", help="448 lines, 49 frames, instead of 256 exo and 128 ego lines, 17 frames"
+    )
     args = parser.parse_args()
     canvas = FULL if args.full else MINI
     with tempfile.TemporaryDirectory() as folder:

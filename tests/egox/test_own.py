@@ -193,7 +193,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_decoded(own: Own, tmp_p
         ({"video": small, "pose": changed(exo=hfov)}, "small.mp4: 224x128 is too small, at size 128 it must be 256 px high"),
         (
             {"video": narrow, "pose": changed(exo=hfov)},
-            "narrow.mp4: 256x256 is 256 px wide at a height of 256, the model takes 448",
+            "narrow.mp4: 256x256 is 256 px wide at a height of 256, at size 128 it must be 448",
         ),
         ({"pose": changed(exo=None)}, "has no exo camera; add a guess"),
         ({"pose": "none.json"}, "none.json: cannot be read"),

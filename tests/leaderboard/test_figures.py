@@ -36,7 +36,7 @@ from leaderboard.figure_verb import command, draw_grid
 from leaderboard.figures import Figure, names, read_figure
 from leaderboard.figures.choosing import spread
 from leaderboard.figures.chunk import contents_of, stale
-from leaderboard.figures.grid import EDGE, NOTHING, Block, grid
+from leaderboard.figures.grid import EDGE, GAP, NOTHING, Block, grid
 from leaderboard.figures.making import Asked, make
 from leaderboard.rows import find_rows
 
@@ -227,6 +227,17 @@ def test_an_exo_view_with_more_lines_is_shown_as_high_as_ego_views():
     high, low = (np.ptp(places_of(level, drawn), axis=0) + 1 for level in (9, 1))
     assert low.tolist() == [3 * 128, 3 * 128]
     assert high.tolist() == [3 * 128, 3 * 224]
+
+
+def test_lines_of_an_exo_view_are_equally_thick_where_it_is_not_enlarged_a_whole_number_of_times():
+    exo = np.zeros((256, 448, 3), np.uint8)
+    exo[::2] = (9, 200, 0)
+    drawn = grid(["exo", "a"], [Block(name="c", frames=(0,), rows=((exo, *pictures(1)),))])
+    top, left = places_of(1, drawn).min(axis=0) - (0, 3 * 224 + GAP)
+    column = drawn[top : top + 3 * 128, left + 300, 1].astype(int)
+    first = column.reshape(-1, 3)[2:-2]  # three pixels show two lines
+    assert (first == first[0]).all(), "every pair of lines alike"
+    assert len(set(column[6:-6].tolist())) > 2, "and blended, not one line of two doubled"
 
 
 def test_notes_make_the_picture_taller_and_change_nothing_above_them():

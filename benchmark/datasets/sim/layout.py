@@ -88,9 +88,12 @@ class WindowFiles:
         return self.truth / "about.json"
 
     def digest(self) -> str | None:
-        """Identity of the scene that the files were rendered from: None where there are none, "" where they are of several."""
-        found = {_digest_in(path) for path in self.abouts}
-        return found.pop() if len(found) == 1 else ""
+        """Identity of the scene that the files were rendered from: None where there are none, "" where they are of several.
+
+        Another process may have written the first of both a moment ago.
+        """
+        found = {digest for path in self.abouts if (digest := _digest_in(path)) is not None}
+        return "" if len(found) > 1 else next(iter(found), None)
 
     def clear(self) -> None:
         """Remove every view, videos first: nothing half-removed is taken for whole."""

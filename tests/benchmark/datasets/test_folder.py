@@ -282,3 +282,15 @@ def test_what_is_not_named_is_not_worth_a_word(tmp_path: Path):
     assert len(told) == 2, told
     assert "smaller than the full canvas" in told[0]
     assert "aria-default" in told[1]
+
+
+def test_a_video_too_small_for_the_mini_canvas_too_is_not_sent_there(tmp_path: Path):
+    data = content()
+    camera = data["clips"][0]["exo"][0]["camera"]
+    camera.update(width=228, height=128)
+    camera["lens"].update(fx=210.0, fy=210.0, cx=113.5, cy=63.5)
+    folder = write_folder(tmp_path / "own", data)
+    write_h264(folder / "desk" / "tripod.mp4", numbered(60, 128, 228), fps=25)
+    told = problems(folder)
+    assert any("smaller than the mini canvas" in one.what and one.severity is Severity.ERROR for one in told)
+    assert not any("full canvas" in one.what for one in told)

@@ -66,7 +66,15 @@ def test_the_exo_view_is_on_the_left():
     assert both[0, 0, -1, 0] == 2
 
 
-@pytest.mark.parametrize("exo", [constant(0, frames=3), constant(0, side=40)])
+def test_an_exo_view_of_more_lines_is_scaled_down_to_the_ego_view():
+    exo = np.zeros((2, 64, 112, 3), np.uint8)
+    exo[:, ::2] = 200
+    both = side_by_side(exo, constant(2))
+    assert both.shape == (2, 32, 56 + 32, 3)
+    assert (both[:, :, :56] == 100).all(), "areas are averaged"
+
+
+@pytest.mark.parametrize("exo", [constant(0, frames=3), constant(0, side=24)])
 def test_an_exo_view_of_another_length_or_height_is_refused(exo):
     with pytest.raises(UserError, match=r"the exo view has . frames of height .., the ego view 2 of 32"):
         side_by_side(exo, constant(0))

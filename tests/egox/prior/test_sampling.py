@@ -53,6 +53,26 @@ def test_samples_start_at_the_top_left_corner_and_leave_the_other_sides_to_the_n
     assert torch.allclose(found.pixels, torch.tensor(wanted), atol=1e-4)
 
 
+def test_cells_of_different_shapes_beside_each_other_have_the_samples_that_each_has_alone():
+    shapes = [(4.5, 3.0), (0.4, 0.4), (9.7, 1), (1.7, 8.1), (3.1, 4.7)]
+    clouds = [cell(square(*shape) + [0.1 * place, 0.05 * place, 0], np.full((4, 3), place)) for place, shape in enumerate(shapes)]
+    apart = [samples_of(cloud) for cloud in clouds]
+    together = samples_of(
+        PointCloud(
+            points=torch.cat([cloud.points for cloud in clouds]),
+            colours=torch.cat([cloud.colours for cloud in clouds]),
+            cells=torch.arange(4 * len(clouds)).reshape(-1, 4),
+            loose=torch.tensor([], dtype=torch.int64),
+        )
+    )
+
+    def rows(found: Samples) -> list[list[float]]:
+        return sorted(torch.cat([found.pixels, found.depth_m[:, None], found.colours], 1).tolist())
+
+    assert len(together.pixels) > 20
+    assert rows(together) == sorted(row for found in apart for row in rows(found))
+
+
 def test_samples_of_a_tilted_plane_lie_on_it():
     """Depth is interpolated by its inverse, which is linear on the picture."""
     corners = np.array([[0, 0, 1.0], [0.06, 0, 1.3], [0, 0.05, 1.1], [0.06, 0.05, 1.4]])

@@ -12,6 +12,7 @@ from benchmark.clip import Clip, Input, inputs_for
 from benchmark.datasets.dataset import Severity
 from benchmark.datasets.sim import truth
 from benchmark.datasets.sim.dataset import SimDataset
+from benchmark.datasets.sim.layout import WindowFiles
 from benchmark.errors import UserError
 from benchmark.splits.manifest import Row
 
@@ -125,6 +126,16 @@ def test_a_window_of_another_scene_is_rendered_again(row: Row, sim: SimDataset, 
     assert clip.truth.video.read([0]).shape == (1, 128, 128, 3)
     assert [about.read_bytes() for about in abouts] == right
     assert [video.read_bytes(), exo.read_bytes()] == before
+
+
+def test_a_window_of_which_only_one_height_says_what_it_is_is_no_window_of_another_scene(tmp_path: Path) -> None:
+    files = WindowFiles.of(tmp_path, "take", 0, MINI)
+    assert files.digest() is None
+    for digests, found in ((("a",), "a"), (("a", "a"), "a"), (("a", "b"), "")):
+        for about, digest in zip(files.abouts, digests):  # another process may be between the two
+            about.parent.mkdir(parents=True, exist_ok=True)
+            about.write_text(f'{{"digest": "{digest}"}}')
+        assert files.digest() == found
 
 
 def test_a_method_gets_depth_masks_and_body_pose_by_its_needs(clip: Clip) -> None:
