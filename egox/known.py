@@ -2,7 +2,7 @@
 
 A model of little training paints over known surfaces with something softer, and whatever goes through the mini codec, which keeps
 48 of 192 or 768 numbers of a patch, loses its finest detail: the prior too, which is there in pixels. As inpainting pastes known
-pixels back, `with_prior` takes known cells from the preconditioner's guess (the prior in the brightness and vignette of
+pixels back, `video_with_prior` takes known cells from the preconditioner's guess (the prior in the brightness and vignette of
 the ego camera), and adds what the codec lost of the prior, as Zhu et al., Designing a Better Asymmetric VQGAN
 for StableDiffusion (2023) give their decoder the pixels that are kept. There it is learned; here it is a difference of two
 pictures, brought to the brightness of the place. A codec that keeps everything would make it zero.
@@ -32,8 +32,14 @@ BRIGHTEST = 1.5
 """The most that detail is strengthened by where the video is brighter than the prior: more is another thing, not other light."""
 
 
-def with_prior(
-    codec: Any, preconditioner: Preconditioner, clip: EgoXClip, encoded: EncodedClip, latents: Tensor, *, device: torch.device
+def video_with_prior(
+    clip: EgoXClip,
+    encoded: EncodedClip,
+    *,
+    latents: Tensor,
+    codec: Any,
+    preconditioner: Preconditioner,
+    device: torch.device,
 ) -> tuple[NDArray[np.uint8], Tensor]:
     """Sampled latents [1, channels, f, h, w] of a clip with what its prior knows: frames [t, h, w, 3] uint8, and their latents.
 

@@ -40,7 +40,7 @@ from .encoding import (
     padded,
 )
 from .geometry import TokenGeometry, token_geometry
-from .known import with_prior
+from .known import video_with_prior
 from .recipe import Recipe, load_recipe
 from .sampling import (
     Callback,
@@ -331,7 +331,7 @@ class EgoXPipeline(WanImageToVideoPipeline):
         if self.recipe.sampling.known == "model" or self.recipe.conditioning.prior == "zero":
             return decode_video(self.vae, latents, device=device), latents
         assert self.preconditioner is not None  # `_check_call` has looked
-        return with_prior(self.vae, self.preconditioner, clip, encoded, latents, device=device)
+        return video_with_prior(clip, encoded, latents=latents, codec=self.vae, preconditioner=self.preconditioner, device=device)
 
     def embed_text(self, text: str) -> Tensor:
         """Embeddings [length, width] of a text by the recipe's rules; kept for the next time."""

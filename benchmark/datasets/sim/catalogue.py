@@ -196,22 +196,43 @@ def train_rows(count: int) -> list[Row]:
 
 
 def make_split(split: str) -> Manifest:
-    """Rows of a split: "train", "val", "seen", "unseen", "all", or "train:<n>". Raises UserError with the nearest name."""
-    base, _, count = split.partition(":")
-    if base == "train":
-        if count and (not count.isdecimal() or int(count) < 1):
-            raise UserError(f"split {split!r}: expected 'train:<n>' with a number of clips, such as 'train:2000'")
-        rows = train_rows(int(count) if count else SIZES["train"])
-    elif split in ("val", "unseen"):
-        per_take = HELD_OUT_WINDOWS_PER_TAKE
-        takes = [TakeId(group=split, number=n) for n in range(SIZES[split] // per_take)]
-        rows = [row for take in takes for row in _windows(take, per_take, 6, TAKE_FRAMES - 1, 1)]
-    elif split == "seen":
-        step = SIZES["train"] // TRAIN_WINDOWS_PER_TAKE // SIZES["seen"]
-        takes = [TakeId(group="train", number=i * step + i % step) for i in range(SIZES["seen"])]
-        rows = [row for take in takes for row in _windows(take, 1, FIRST_SEEN_FRAME, TAKE_FRAMES - 1, 2)]
-    elif split == "all":
+    """Rows of a split: "train", "val", "seen", "unseen", or one of them with a number of clips ("unseen:96"), or "all".
+
+    Of a split, more clips have the fewer ones among them; rows are sorted by clip. Raises UserError with the nearest name, or the
+    numbers that there are.
+    """
+    base, colon, count = split.partition(":")
+    if split == "all":
         rows = [row for name in SIZES for row in make_split(name).rows]
+    elif base in SIZES:
+        rows = _rows(base, _count(split, count) if colon else SIZES[base])
     else:
         raise unknown("split", split, [*SIZES, "all", "train:<n>"])
     return Manifest.of(split, NAME, rows)
+
+
+def _rows(base: str, count: int) -> list[Row]:
+    if base == "train":
+        return train_rows(count)
+    if base == "seen":
+        return [row for take in _seen_takes()[:count] for row in _windows(take, 1, FIRST_SEEN_FRAME, TAKE_FRAMES - 1, 2)]
+    per_take = HELD_OUT_WINDOWS_PER_TAKE
+    takes = (TakeId(group=base, number=n) for n in range(-(-count // per_take)))
+    return [row for take in takes for row in _windows(take, per_take, 6, TAKE_FRAMES - 1, 1)][:count]
+
+
+def _seen_takes() -> list[TakeId]:
+    """The takes of `train`, first those of `seen`, which are spread over all of them."""
+    numbers = range(SIZES["train"] // TRAIN_WINDOWS_PER_TAKE)
+    step = len(numbers) // SIZES["seen"]
+    first = [i * step + i % step for i in range(SIZES["seen"])]
+    return [TakeId(group="train", number=n) for n in [*first, *(n for n in numbers if n not in set(first))]]
+
+
+def _count(split: str, written: str) -> int:
+    if not written.isdecimal() or int(written) < 1:
+        raise UserError(f"split {split!r}: expected a name and a number of clips, such as 'train:2000' or 'unseen:96'")
+    count, most = int(written), len(_seen_takes())
+    if split.startswith("seen:") and count > most:
+        raise UserError(f"split {split!r}: 'seen' has one clip a take of 'train', {most} at most; 'unseen:{count}' has as many")
+    return count

@@ -56,7 +56,7 @@ class SimDataset:
         return (*catalogue.SIZES, "all")
 
     def manifest(self, split: str) -> Manifest:
-        """A split's rows; besides `splits()`, "train:<n>" gives n training clips, the first of which are `train`."""
+        """A split's rows. Beside `splits()`, "train:<n>", "unseen:<n>" and so on have n clips, among them those of the split."""
         if split in catalogue.SIZES:
             made = embedded_manifest(split)
         elif split == "all":

@@ -69,6 +69,27 @@ def test_windows_of_a_take_do_not_overlap() -> None:
         assert all(row.last_frame - row.first_frame == 48 for row in ordered)
 
 
+@pytest.mark.parametrize("base", ["val", "seen", "unseen"])
+def test_more_clips_of_a_split_have_those_of_the_split_among_them(base: str) -> None:
+    few, split, more = ({row.clip_id for row in catalogue.make_split(name).rows} for name in (f"{base}:3", base, f"{base}:97"))
+    assert few < split < more
+    assert (len(few), len(split), len(more)) == (3, 24, 97)
+    assert len({row.place for row in catalogue.make_split(f"{base}:97").rows}) == (97 if base == "seen" else 49)
+
+
+def test_more_held_out_clips_are_of_places_and_actors_that_no_other_split_has() -> None:
+    for one, other in pairwise(["val:97", "unseen:97", "train", "val:97"]):
+        ours, theirs = (catalogue.make_split(split).rows for split in (one, other))
+        assert not {(row.place, row.participant) for row in ours} & {(row.place, row.participant) for row in theirs}
+        assert not {row.participant for row in ours} & {row.participant for row in theirs}
+
+
+def test_more_seen_clips_keep_away_from_training_windows_too() -> None:
+    train = catalogue.make_split("train:1000").rows
+    for seen in catalogue.make_split("seen:120").rows:
+        assert min(seen.first_frame - row.last_frame for row in train if row.take_uid == seen.take_uid) > 150
+
+
 def test_training_grows_without_changing_what_was_there() -> None:
     assert {row.clip_id for row in rows("train")} < {row.clip_id for row in catalogue.make_split("train:2000").rows}
     assert len(catalogue.make_split("train:2000").rows) == 2000
@@ -101,7 +122,12 @@ def test_digests_do_not_depend_on_the_hash_seed() -> None:
     assert len(seen) == 1
 
 
-@pytest.mark.parametrize("split", ["train:0", "train:many", "nonsense"])
+def test_more_seen_clips_than_training_takes_are_refused_with_what_there_is() -> None:
+    with pytest.raises(UserError, match="120 at most; 'unseen:121' has as many"):
+        SimDataset().manifest("seen:121")
+
+
+@pytest.mark.parametrize("split", ["train:0", "train:many", "unseen:", "unseen:-1", "all:5", "nonsense"])
 def test_an_unknown_split_is_refused(split: str) -> None:
     with pytest.raises(UserError):
         SimDataset().manifest(split)
