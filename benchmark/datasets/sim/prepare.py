@@ -35,6 +35,7 @@ def render_orders(orders: Sequence[Order], root: Path, canvas: Canvas, *, worker
         return
     context = multiprocessing.get_context("spawn")
     finished = context.Queue()
+    others = set(multiprocessing.active_children())
     with (
         _one_thread_each(),
         ProcessPoolExecutor(
@@ -50,8 +51,10 @@ def render_orders(orders: Sequence[Order], root: Path, canvas: Canvas, *, worker
                 "a render worker ended early: memory may be short (try fewer workers), or a script calls prepare with workers > 1"
                 " outside of 'if __name__ == \"__main__\":'; what was rendered is kept"
             ) from error
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
+        except BaseException:  # Ctrl-C, or a scheduler that gives a few seconds: a take in work would go on for a minute
+            pool.shutdown(wait=False, cancel_futures=True)
+            for renderer in set(multiprocessing.active_children()) - others:
+                renderer.terminate()  # files are written aside and renamed: nothing is left half
             raise
         for future in futures:
             future.result()
