@@ -40,7 +40,7 @@ class Canvas:
         if have_w < width:
             raise UserError(
                 f"{view.video.source.label}: {have_w} px wide at height {height}, the {self.name} canvas has {width};"
-                " portrait exo views do not fit"
+                " portrait exo views and those narrower than 7:4 do not fit"
             )
         return view if have_w == width else view.cropped((have_w - width) // 2, 0, width, height)
 

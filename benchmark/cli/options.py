@@ -20,7 +20,11 @@ Data = Annotated[
     ),
 ]
 Split = Annotated[
-    str, typer.Option("--split", help="A split of the data ('egox-bench list splits'), or a manifest file *.jsonl.")
+    str,
+    typer.Option(
+        "--split",
+        help="A split of the data ('egox-bench list splits'; of sim also 'unseen:96' for more), or a manifest file *.jsonl.",
+    ),
 ]
 Protocol = Annotated[
     str | None,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..canvas import FULL, MINI
-from ..clip import Clip, Input
+from ..clip import Input
 from ..errors import UserError
 from ..splits.manifest import Row
 from .dataset import Problem, Progress
@@ -32,11 +32,11 @@ def problems_of(data: Folder, *, progress: Progress, limit: int | None = None) -
 def _clip_problems(data: Folder, row: Row) -> Iterator[Problem]:
     """What clips.json names and cannot be used is an error; what it does not name is nobody's fault."""
     clip, written, canvas = data.clip(row, FULL), data.clips[row.clip_id], FULL
-    small = _too_small(clip)
-    if small is not None:
+    small = {need: reason for need, reason in clip.missing.items() if "smaller than" in reason}
+    if small:
         clip, canvas = data.clip(row, MINI), MINI
-        if _too_small(clip) is None:
-            yield warning(row.clip_id, small, "use a protocol on the mini canvas")
+        for reason in [reason for need, reason in small.items() if need not in clip.missing][:1]:
+            yield warning(row.clip_id, reason, "use a protocol on the mini canvas")
     yield from missing_problems(row.clip_id, clip.missing, fatal=frozenset(Input), quiet=_unnamed(written))
     for exo in written.exo[1:]:
         for reason in dict.fromkeys(data.further_view_problems(written, exo, canvas).values()):
@@ -54,10 +54,6 @@ def _clip_problems(data: Folder, row: Row) -> Iterator[Problem]:
         yield warning(
             row.clip_id, "asks for the stand-in ego lens 'aria-default'", "nothing; give the device's own lens if known"
         )
-
-
-def _too_small(clip: Clip) -> str | None:
-    return next((reason for reason in clip.missing.values() if "smaller than" in reason), None)
 
 
 def _unnamed(written: ClipJson) -> frozenset[Input]:

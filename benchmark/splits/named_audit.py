@@ -50,7 +50,7 @@ def find_manifests(names: Sequence[str], dataset: Dataset | None = None) -> list
         return [dataset.manifest(split) for split in splits]
     found: list[Manifest] = []
     for name in names:
-        if dataset is not None and name in dataset.splits():
+        if dataset is not None and name.partition(":")[0] in dataset.splits():  # "unseen:96" too
             found.append(dataset.manifest(name))
         else:
             found += [load_manifest(path) for path in _files(name)]

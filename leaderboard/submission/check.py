@@ -199,7 +199,7 @@ def _other_clips(entries: Sequence[Entry], known: Known) -> Iterator[Finding]:
     first: dict[str, Entry] = {}
     for entry in entries:
         split = entry.results.split
-        if not entry.records or (split.dataset, split.name) in known.manifests:
+        if not entry.records or known.manifest(split.dataset, split.name) is not None:
             continue
         other = first.setdefault(split.digest, entry)
         ours, theirs = ({record.clip for record in one.records} for one in (entry, other))

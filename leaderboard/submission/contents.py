@@ -54,7 +54,7 @@ def findings_of_records(
     results: Results, records: Sequence[ClipRecord], *, data: bytes, file: str, known: Known
 ) -> list[Finding]:
     """What is wrong with scores by clip, by themselves and beside the results that are said to come from them."""
-    manifest = known.manifests.get((results.split.dataset, results.split.name))
+    manifest = known.manifest(results.split.dataset, results.split.name)
     if manifest is not None and manifest.digest != results.split.digest:
         manifest = None  # said of the results file; against other clips every line would be wrong
     found = [*_clips(results, records, manifest)]
@@ -124,7 +124,7 @@ def _whole(results: Results) -> Iterator[Said]:
 
 def _split(results: Results, known: Known) -> Iterator[Said]:
     split = results.split
-    manifest = known.manifests.get((split.dataset, split.name))
+    manifest = known.manifest(split.dataset, split.name)
     if manifest is None:
         yield (
             "warning",

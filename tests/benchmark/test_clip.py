@@ -147,7 +147,7 @@ def test_the_mini_canvas_takes_a_448_recording_down_to_256() -> None:
 def test_a_view_smaller_than_the_canvas_is_refused() -> None:
     with pytest.raises(UserError, match="smaller than the full canvas"):
         FULL.fit_exo(view_of(228, 128, focal=60.0))
-    with pytest.raises(UserError, match="portrait exo views do not fit"):
+    with pytest.raises(UserError, match="portrait exo views and those narrower than 7:4 do not fit"):
         MINI.fit_exo(view_of(256, 456, focal=60.0))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmark.video import Resize
 from egox.clip import beside_ego
 from egox.resizing import resized
 
@@ -40,3 +41,9 @@ def test_what_has_the_size_is_returned_itself():
 )
 def test_an_exo_view_lies_beside_an_ego_picture_at_its_height_and_is_never_scaled_up(exo, ego, beside):
     assert beside_ego(exo, ego) == beside
+
+
+def test_the_benchmark_brings_clips_to_another_size_in_the_same_way():
+    rng = np.random.default_rng(0)
+    for source in (rng.integers(0, 255, (30, 52, 3)).astype(np.uint8), rng.random((30, 52), np.float32)):
+        assert np.array_equal(Resize(21, 12)(source), resized(source, width=21, height=12))

@@ -207,7 +207,7 @@ def make_split(split: str) -> Manifest:
     elif base in SIZES:
         rows = _rows(base, _count(split, count) if colon else SIZES[base])
     else:
-        raise unknown("split", split, [*SIZES, "all", "train:<n>"])
+        raise unknown("split", split, [*SIZES, *(f"{name}:<n>" for name in SIZES), "all"])
     return Manifest.of(split, NAME, rows)
 
 
@@ -215,7 +215,12 @@ def _rows(base: str, count: int) -> list[Row]:
     if base == "train":
         return train_rows(count)
     if base == "seen":
-        return [row for take in _seen_takes()[:count] for row in _windows(take, 1, FIRST_SEEN_FRAME, TAKE_FRAMES - 1, 2)]
+        takes = _seen_takes()
+        if count > len(takes):
+            raise UserError(
+                f"split 'seen:{count}': 'seen' has one clip a take of 'train', {len(takes)} at most; 'unseen:{count}' has as many"
+            )
+        return [row for take in takes[:count] for row in _windows(take, 1, FIRST_SEEN_FRAME, TAKE_FRAMES - 1, 2)]
     per_take = HELD_OUT_WINDOWS_PER_TAKE
     takes = (TakeId(group=base, number=n) for n in range(-(-count // per_take)))
     return [row for take in takes for row in _windows(take, per_take, 6, TAKE_FRAMES - 1, 1)][:count]
@@ -226,13 +231,10 @@ def _seen_takes() -> list[TakeId]:
     numbers = range(SIZES["train"] // TRAIN_WINDOWS_PER_TAKE)
     step = len(numbers) // SIZES["seen"]
     first = [i * step + i % step for i in range(SIZES["seen"])]
-    return [TakeId(group="train", number=n) for n in [*first, *(n for n in numbers if n not in set(first))]]
+    return [TakeId(group="train", number=n) for n in sorted(numbers, key=lambda n: n not in first)]
 
 
 def _count(split: str, written: str) -> int:
     if not written.isdecimal() or int(written) < 1:
         raise UserError(f"split {split!r}: expected a name and a number of clips, such as 'train:2000' or 'unseen:96'")
-    count, most = int(written), len(_seen_takes())
-    if split.startswith("seen:") and count > most:
-        raise UserError(f"split {split!r}: 'seen' has one clip a take of 'train', {most} at most; 'unseen:{count}' has as many")
-    return count
+    return int(written)

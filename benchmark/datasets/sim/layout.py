@@ -90,7 +90,7 @@ class WindowFiles:
     def digest(self) -> str | None:
         """Identity of the scene that the files were rendered from: None where there are none, "" where they are of several.
 
-        Another process may have written the first of both a moment ago.
+        A height without a window.json counts for nothing: another process may be between writing the two.
         """
         found = {digest for path in self.abouts if (digest := _digest_in(path)) is not None}
         return "" if len(found) > 1 else next(iter(found), None)

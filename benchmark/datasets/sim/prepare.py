@@ -42,8 +42,9 @@ def render_orders(orders: Sequence[Order], root: Path, canvas: Canvas, *, worker
             min(workers, len(groups)), mp_context=context, initializer=_begin, initargs=(root, canvas, finished)
         ) as pool,
     ):
-        futures = [pool.submit(_render, group) for group in groups]
+        futures: list[Future] = []
         try:
+            futures += [pool.submit(_render, group) for group in groups]
             while done < total:
                 done = _report(finished, futures, done, total, progress)
         except BrokenProcessPool as error:
@@ -51,10 +52,10 @@ def render_orders(orders: Sequence[Order], root: Path, canvas: Canvas, *, worker
                 "a render worker ended early: memory may be short (try fewer workers), or a script calls prepare with workers > 1"
                 " outside of 'if __name__ == \"__main__\":'; what was rendered is kept"
             ) from error
-        except BaseException:  # Ctrl-C, or a scheduler that gives a few seconds: a take in work would go on for a minute
+        except BaseException:  # a worker's error, Ctrl-C, a scheduler that gives a few seconds: a take in work takes a minute
             pool.shutdown(wait=False, cancel_futures=True)
             for renderer in set(multiprocessing.active_children()) - others:
-                renderer.terminate()  # files are written aside and renamed: nothing is left half
+                renderer.terminate()  # files are written aside and renamed: none is left half under its name
             raise
         for future in futures:
             future.result()

@@ -284,13 +284,18 @@ def test_what_is_not_named_is_not_worth_a_word(tmp_path: Path):
     assert "aria-default" in told[1]
 
 
-def test_a_video_too_small_for_the_mini_canvas_too_is_not_sent_there(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("height", "width", "words"),
+    [(128, 228, "228x128 is smaller than the mini canvas"), (300, 400, "342 px wide at height 256, the mini canvas has 448")],
+    ids=["too low", "too narrow"],
+)
+def test_a_video_that_does_not_fit_the_mini_canvas_either_is_not_sent_there(tmp_path: Path, height: int, width: int, words: str):
     data = content()
     camera = data["clips"][0]["exo"][0]["camera"]
-    camera.update(width=228, height=128)
-    camera["lens"].update(fx=210.0, fy=210.0, cx=113.5, cy=63.5)
+    camera.update(width=width, height=height)
+    camera["lens"].update(fx=210.0, fy=210.0, cx=width / 2 - 0.5, cy=height / 2 - 0.5)
     folder = write_folder(tmp_path / "own", data)
-    write_h264(folder / "desk" / "tripod.mp4", numbered(60, 128, 228), fps=25)
+    write_h264(folder / "desk" / "tripod.mp4", numbered(60, height, width), fps=25)
     told = problems(folder)
-    assert any("smaller than the mini canvas" in one.what and one.severity is Severity.ERROR for one in told)
+    assert any(words in one.what and one.severity is Severity.ERROR for one in told)
     assert not any("full canvas" in one.what for one in told)

@@ -4,6 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from benchmark.datasets.sim.dataset import SimDataset
 from benchmark.errors import UserError
 from benchmark.splits.audit import audit
 from benchmark.splits.manifest import Manifest, Row
@@ -210,3 +211,9 @@ def test_manifests_are_found_by_file_and_by_folder(tmp_path):
         find_manifests(["nowhere"])
     with pytest.raises(UserError, match="nothing to audit"):
         find_manifests([])
+
+
+def test_splits_of_the_simulated_world_with_a_number_of_clips_are_audited_by_name():
+    found = find_manifests(["val:26", "unseen:26"], SimDataset())
+    assert [len(manifest.rows) for manifest in found] == [26, 26]
+    assert rules(*found, held_out=("unseen:26",)) == []

@@ -31,7 +31,7 @@ def test_a_call_that_is_ended_while_it_renders_ends_soon_with_its_renderers(numb
         while not list(tmp_path.glob("cache/sim-*/takes/*/**/*.mp4")) and time.monotonic() < deadline:
             assert process.poll() is None
             time.sleep(0.05)
-        rendered = [path for path in tmp_path.glob("cache/sim-*/takes/*/**/*.mp4") if not path.name.startswith(".")]
+        rendered = {path: path.read_bytes() for path in tmp_path.glob("cache/sim-*/takes/*/**/*.mp4")}
         renderers = [pid for pid in children_of(process.pid) if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
         assert len(renderers) == 2
         process.send_signal(number)
@@ -42,4 +42,4 @@ def test_a_call_that_is_ended_while_it_renders_ends_soon_with_its_renderers(numb
         process.wait()
     assert not [pid for pid in renderers if Path(f"/proc/{pid}").exists()]
     assert rendered
-    assert all(path.exists() for path in rendered)
+    assert all(path.read_bytes() == before for path, before in rendered.items())
