@@ -34,10 +34,11 @@ class Order:
 
     def example_at(self, place: int) -> int:
         epoch, within = divmod(place, self.examples)
-        if epoch not in self._epochs:
-            shuffled = torch.randperm(self.examples, generator=generator_of(self.seed, "order", epoch))
-            self._epochs = {kept: order for kept, order in self._epochs.items() if kept >= epoch - 1} | {epoch: shuffled}
-        return int(self._epochs[epoch][within])
+        order = self._epochs.get(epoch)
+        if order is None:  # several threads may find it missing: they draw the same one
+            order = torch.randperm(self.examples, generator=generator_of(self.seed, "order", epoch))
+            self._epochs = {kept: known for kept, known in self._epochs.items() if kept >= epoch - 1} | {epoch: order}
+        return int(order[within])
 
     def generator_at(self, place: int) -> torch.Generator:
         """For everything that is random about the example drawn there."""
@@ -49,9 +50,9 @@ def generator_of(*parts: int | str) -> torch.Generator:
     return torch.Generator().manual_seed(seed_of(*parts))
 
 
-def ahead(make: Callable[[Item], Made], items: Iterable[Item], *, depth: int = 2) -> Generator[Made]:
-    """`map`, with the next `depth` made on a thread while the present one is used."""
-    with ThreadPoolExecutor(1) as pool:
+def ahead(make: Callable[[Item], Made], items: Iterable[Item], *, depth: int = 2, threads: int = 1) -> Generator[Made]:
+    """`map`, in order, with the next `depth` made on `threads` threads while the present one is used."""
+    with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[Made]] = deque()
         try:
             for item in items:

@@ -32,6 +32,9 @@ from .validation import evenly, loss_at
 CURVE_EVERY = 10
 """Steps between two lines of the curves."""
 
+READERS = 6
+"""Threads that make batches for an accelerator: of small examples one thread makes fewer than the mini model trains on."""
+
 Report = Callable[[int, int, str], None]
 """progress(done, total, what)."""
 
@@ -180,7 +183,9 @@ class Piece:
         # All at once: what makes batches runs ahead of the state.
         start, turns = self.state.samples + index * size, (self.rules.steps - self.state.step) * self.rules.accumulate
         firsts = range(start, start + turns * world * size, world * size)
-        return ahead(made, firsts)
+        if self.accelerator.device.type == "cpu":  # its threads compute: one that reads ahead is all that is left over
+            return ahead(made, firsts)
+        return ahead(made, firsts, depth=2 * READERS, threads=READERS)
 
     def _step(self, batches: Iterator[tuple[Any, Any]]) -> None:
         step = self.state.step

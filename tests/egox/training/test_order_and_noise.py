@@ -46,6 +46,22 @@ def test_what_is_made_ahead_comes_in_order_and_on_another_thread():
     assert threads.isdisjoint({threading.get_ident()})
 
 
+def test_several_threads_make_at_once_and_what_they_make_comes_in_order():
+    together = threading.Barrier(3, timeout=20)
+
+    def made(item):
+        together.wait()  # passes only where three threads are in it
+        return item * item
+
+    assert list(ahead(made, range(9), depth=6, threads=3)) == [k * k for k in range(9)]
+
+
+def test_threads_that_ask_an_order_at_once_are_told_what_one_alone_is_told():
+    alone, shared = Order(3, seed=3), Order(3, seed=3)
+    asked = list(ahead(shared.example_at, range(3000), depth=16, threads=8))
+    assert asked == [alone.example_at(place) for place in range(3000)]
+
+
 def test_no_more_is_made_than_was_asked_for_and_errors_arrive():
     asked = []
 
