@@ -12,7 +12,6 @@ import uuid
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 
-import msgspec
 import numpy as np
 
 from ...canvas import Canvas
@@ -41,9 +40,7 @@ PLACES_PER_ACTOR = 2
 WINDOW_DRAWS = 5
 """How many places on the clock are tried for a window, until one has motion and something to see."""
 CAMERA_SHARES = (0.36, 0.28, 0.2, 0.16)
-"""How often a training clip is of cam01..cam04; a rig is sorted by how well it sees head and hands."""
-BEST_CAMERA = EXO_CAMERAS[0]
-"""What `takes.json` names as `best_exo`, and what is evaluated on, as splits of recorded takes do where they have the label."""
+"""How often cam01..cam04 are asked for; a rig is sorted by how well it sees head and hands."""
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "egox-bench/sim")
 
@@ -223,12 +220,10 @@ def _rows(base: str, count: int) -> list[Row]:
             raise UserError(
                 f"split 'seen:{count}': 'seen' has one clip a take of 'train', {len(takes)} at most; 'unseen:{count}' has as many"
             )
-        rows = [row for take in takes[:count] for row in _windows(take, 1, FIRST_SEEN_FRAME, TAKE_FRAMES - 1, 2)]
-    else:
-        per_take = HELD_OUT_WINDOWS_PER_TAKE
-        takes = (TakeId(group=base, number=n) for n in range(-(-count // per_take)))
-        rows = [row for take in takes for row in _windows(take, per_take, 6, TAKE_FRAMES - 1, 1)][:count]
-    return [msgspec.structs.replace(row, exo_cam=BEST_CAMERA) for row in rows]
+        return [row for take in takes[:count] for row in _windows(take, 1, FIRST_SEEN_FRAME, TAKE_FRAMES - 1, 2)]
+    per_take = HELD_OUT_WINDOWS_PER_TAKE
+    takes = (TakeId(group=base, number=n) for n in range(-(-count // per_take)))
+    return [row for take in takes for row in _windows(take, per_take, 6, TAKE_FRAMES - 1, 1)][:count]
 
 
 def _seen_takes() -> list[TakeId]:

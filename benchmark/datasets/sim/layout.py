@@ -206,7 +206,7 @@ def take_record(take: TakeId) -> dict[str, Any]:
         "task_name": kind,
         "parent_task_name": kind,
         "duration_sec": TAKE_FRAMES / FPS,
-        "best_exo": catalogue.BEST_CAMERA,
+        "best_exo": EXO_CAMERAS[0],
         "is_dropped": False,
         "validated": True,
         "capture": capture,

@@ -13,7 +13,6 @@ import pytest
 from benchmark.canvas import FULL, MINI
 from benchmark.datasets.sim import catalogue
 from benchmark.datasets.sim.dataset import SimDataset
-from benchmark.datasets.sim.layout import take_record
 from benchmark.errors import UserError
 from benchmark.splits.manifest import Row
 
@@ -96,17 +95,10 @@ def test_training_grows_without_changing_what_was_there() -> None:
     assert len(catalogue.make_split("train:2000").rows) == 2000
 
 
-def test_every_exo_camera_is_trained_on_and_the_best_most_often() -> None:
+def test_every_exo_camera_is_asked_for_and_the_best_most_often() -> None:
     counts = [sum(row.exo_cam == name for row in rows("train")) for name in ("cam01", "cam02", "cam03", "cam04")]
     assert min(counts) > 40
     assert counts == sorted(counts, reverse=True)
-
-
-@pytest.mark.parametrize("split", ["val", "seen", "unseen", "unseen:60", "seen:60"])
-def test_what_is_evaluated_on_is_seen_by_the_camera_that_the_takes_name_as_the_best(split: str) -> None:
-    rows = catalogue.make_split(split).rows
-    assert all(row.exo_cam == take_record(catalogue.take_of(row))["best_exo"] for row in rows)
-    assert {row.exo_cam for row in rows} == {catalogue.BEST_CAMERA}
 
 
 def test_a_digest_tells_windows_cameras_and_canvases_apart() -> None:
