@@ -64,7 +64,8 @@ def train(
 
     transformer: as training starts; changed in place. With a LoRA in the recipe its own weights stay as they are.
     adapter: folder of a trained adapter of the same shape that the recipe's begins as; None begins with one that changes nothing.
-    examples: `examples[i]` is a dict of tensors (`egox.training.batch`); `names` and `digest` of a store are used.
+    examples: `examples[i]` is a dict of tensors (`egox.training.batch`); `names` and `digest` of a store are used. Several
+    threads read them at once where an accelerator trains.
     task, mirror_signs, empty_prompt: see `egox.training.tasks`; without a task, that of the recipe.
     mixed_precision: "no" or "bf16"; None takes the recipe's for bf16 weights, else what `accelerate` is configured to.
     Started by `accelerate launch` or `torchrun` the processes share the work; each calls this with the same arguments.

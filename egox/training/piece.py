@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,8 +33,8 @@ from .validation import evenly, loss_at
 CURVE_EVERY = 10
 """Steps between two lines of the curves."""
 
-READERS = 6
-"""Threads that make batches for an accelerator: of small examples one thread makes fewer than the mini model trains on."""
+READERS = 4
+"""At most so many threads make batches for an accelerator: of small examples one makes fewer than the mini model trains on."""
 
 Report = Callable[[int, int, str], None]
 """progress(done, total, what)."""
@@ -183,9 +184,8 @@ class Piece:
         # All at once: what makes batches runs ahead of the state.
         start, turns = self.state.samples + index * size, (self.rules.steps - self.state.step) * self.rules.accumulate
         firsts = range(start, start + turns * world * size, world * size)
-        if self.accelerator.device.type == "cpu":  # its threads compute: one that reads ahead is all that is left over
-            return ahead(made, firsts)
-        return ahead(made, firsts, depth=2 * READERS, threads=READERS)
+        threads = readers(self.accelerator.device)
+        return ahead(made, firsts, depth=2 * threads, threads=threads)
 
     def _step(self, batches: Iterator[tuple[Any, Any]]) -> None:
         step = self.state.step
@@ -343,6 +343,11 @@ class Piece:
             validation=self.state.validation,
             stopped_by=stopped_by,
         )
+
+
+def readers(device: torch.device) -> int:
+    """Threads that make batches: where the CPU trains, or has few cores, one that reads ahead is all that is left over."""
+    return 1 if device.type == "cpu" else max(1, min(READERS, (os.cpu_count() or 1) // 4))
 
 
 def rate_at(step: int, rules: Training) -> float:

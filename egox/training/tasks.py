@@ -69,7 +69,10 @@ class Task(Protocol):
         names: Sequence[str],
         level: float | None = None,
     ) -> tuple[Any, Any]:
-        """(batch, draws). generators: one an example. level: of validation, where nothing else is left to chance either."""
+        """(batch, draws). generators: one an example. level: of validation, where nothing else is left to chance either.
+
+        Several threads call it at once where an accelerator trains: it must write nothing that they share.
+        """
         ...
 
     def losses(self, transformer: nn.Module, batch: Any, draws: Any) -> Tensor:

@@ -1,6 +1,6 @@
 """What gates beside the output of the mini network would gain: the losses of two short trainings that differ in them alone.
 
-OMP_NUM_THREADS=1 python tests/bench/gated_denoiser.py --out training [--steps 900] [--width 192]
+OMP_NUM_THREADS=1 python tests/bench/gated_denoiser.py --out training [--steps 900] [--heads 4]
 
 training is a folder of egox-bench train, after `egox-bench train mini/base-frames --only-examples`.
 
@@ -8,7 +8,7 @@ A token of the mini model holds 192 noisy numbers, and a network that is hardly 
 layer to its last to say which part of them is noise. With gates the last layer has twice as many channels, F and g, and
 F + g * r stands for F in the preconditioner, where r is the state less the guess, each channel of each cell in units of its
 own standard deviation: what is to be kept or taken away of the noise does not have to pass through the network.
-Both trainings see the same examples, noise and known cells.
+Both trainings see the same examples, noise and known cells. Losses are of the last weights, not of an average.
 """
 
 from __future__ import annotations
@@ -84,9 +84,10 @@ def trained(gates: bool, given: argparse.Namespace) -> list[float]:
     recipe = load_recipe(RECIPE)
     assert recipe.training is not None
     assert recipe.model.transformer is not None
-    sizes = {**recipe.model.transformer, "num_attention_heads": given.width // 32, "ffn_dim": 4 * given.width}
+    sizes = {**recipe.model.transformer, "num_attention_heads": given.heads, "ffn_dim": 128 * given.heads}
     rules = msgspec.structs.replace(recipe.training, steps=given.steps, batch_size=BATCH)
-    train, val = (ExampleStore(next((given.out / "examples").glob("view-frames-*")) / split) for split in (given.split, "val"))
+    (folder,) = sorted((given.out / "examples").glob("view-frames-*"))
+    train, val = (ExampleStore(folder / split) for split in (given.split, "val"))
     start = given.out / RECIPE / "start"
     codec = load_component(start if start.is_dir() else given.out / RECIPE / "model", "vae", dtype=torch.float32)
     task = InpaintTask(
@@ -98,7 +99,7 @@ def trained(gates: bool, given: argparse.Namespace) -> list[float]:
         with_gates(transformer)
     model = Denoiser(transformer, load_preconditioner(given.out / RECIPE), gates=gates)
     optimizer = torch.optim.AdamW(
-        transformer.parameters(), lr=rules.learning_rate, betas=rules.betas, weight_decay=rules.weight_decay
+        transformer.parameters(), lr=rules.learning_rate, betas=rules.betas, eps=rules.epsilon, weight_decay=rules.weight_decay
     )
     order, started = Order(len(train), seed=rules.seed), time.monotonic()
     with progress(f"{'with' if gates else 'without'} gates") as bar:
@@ -130,7 +131,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--split", default="train", help="name of the folder of training examples")
     parser.add_argument("--steps", type=int, default=900)
-    parser.add_argument("--width", type=int, default=192)
+    parser.add_argument("--heads", type=int, default=4, help="of 32 channels")
     given = parser.parse_args()
     print(f"{'gates':7} {'training':>8}  mean    " + "  ".join(f"t = {level:g}" for level in FIXED_LEVELS))
     for gates in (False, True):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from egox.training.averaging import Average
 from egox.training.curves import read_curves
 from egox.training.curves_picture import draw_curves, figure_of
 from egox.training.loop import train
-from egox.training.piece import NonFiniteLossError, rate_at
+from egox.training.piece import READERS, NonFiniteLossError, rate_at, readers
 from egox.training.state import TrainingError
 from egox.training.tasks import TaskError
 from egox.training.validation import evenly
@@ -298,6 +300,37 @@ def test_accumulated_batches_are_one_large_batch(tmp_path):
     for name, values in (("whole", {"batch_size": 4}), ("parts", {"batch_size": 2, "accumulate": 2})):
         results.append(train(recipe(steps=3, **values), Net(dropout=0), examples(5), [], tmp_path / name).loss)
     assert results[0] == pytest.approx(results[1], abs=1e-5)
+
+
+class Watched(list[Any]):
+    """Examples that know which threads read them, and take their time."""
+
+    def __init__(self, given: list[Any]) -> None:
+        super().__init__(given)
+        self.threads: set[int] = set()
+
+    def __getitem__(self, index: Any) -> Any:
+        self.threads.add(threading.get_ident())
+        time.sleep(0.02)
+        return super().__getitem__(index)
+
+
+def test_several_threads_that_read_change_nothing_but_the_time_that_it_takes(tmp_path, monkeypatch):
+    ends = {}
+    for count in (1, 5):
+        monkeypatch.setattr("egox.training.piece.readers", lambda _, count=count: count)
+        model, watched = transformer(), Watched(examples(3))
+        train(recipe(rules=GUIDED, steps=6, batch_size=2), model, watched, [], tmp_path / str(count))
+        ends[count] = model.state_dict()
+        assert len(watched.threads - {threading.get_ident()}) == count
+    assert all(torch.equal(value, ends[5][name]) for name, value in ends[1].items())
+
+
+def test_a_cpu_that_trains_has_one_thread_that_reads_and_few_cores_too(monkeypatch):
+    for cores, count in ((1, 1), (2, 1), (8, 2), (64, READERS)):
+        monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
+        assert readers(torch.device("cuda")) == count
+        assert readers(torch.device("cpu")) == 1
 
 
 def test_the_curves_say_everything_by_step_and_level(tmp_path):

@@ -58,8 +58,8 @@ def test_several_threads_make_at_once_and_what_they_make_comes_in_order():
 
 def test_threads_that_ask_an_order_at_once_are_told_what_one_alone_is_told():
     alone, shared = Order(3, seed=3), Order(3, seed=3)
-    asked = list(ahead(shared.example_at, range(3000), depth=16, threads=8))
-    assert asked == [alone.example_at(place) for place in range(3000)]
+    asked = list(ahead(shared.example_at, range(20_000), depth=16, threads=8))
+    assert asked == [alone.example_at(place) for place in range(20_000)]
 
 
 def test_no_more_is_made_than_was_asked_for_and_errors_arrive():
