@@ -12,12 +12,14 @@ import uuid
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 
+import msgspec
 import numpy as np
 
 from ...canvas import Canvas
 from ...errors import UserError, unknown
 from ...splits.manifest import Manifest, Row
 from ...splits.takes import participant_digest
+from .camera_choice import chosen_camera
 from .interest import GOOD_ENOUGH, interest
 from .motion import Motion
 from .places import PlaceSpec, plan_place
@@ -40,7 +42,9 @@ PLACES_PER_ACTOR = 2
 WINDOW_DRAWS = 5
 """How many places on the clock are tried for a window, until one has motion and something to see."""
 CAMERA_SHARES = (0.36, 0.28, 0.2, 0.16)
-"""How often cam01..cam04 are asked for; a rig is sorted by how well it sees head and hands."""
+"""How often a training clip is of cam01..cam04; a rig is sorted by how well it sees head and hands."""
+CHOSEN = {"val": 240, "seen": 120, "unseen": 240}
+"""For so many clips `camera_choice` has chosen cameras: the largest numbers of clips of these splits."""
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "egox-bench/sim")
 
@@ -214,16 +218,19 @@ def make_split(split: str) -> Manifest:
 def _rows(base: str, count: int) -> list[Row]:
     if base == "train":
         return train_rows(count)
+    if count > CHOSEN[base]:
+        raise UserError(f"split '{base}:{count}': {base!r} has {CHOSEN[base]} clips at most")
+    drawn = [row for _, rows in held_out_windows(base, count) for row in rows][:count]
+    return [msgspec.structs.replace(row, exo_cam=chosen_camera(base, place)) for place, row in enumerate(drawn)]
+
+
+def held_out_windows(base: str, count: int) -> list[tuple[TakeId, tuple[Row, ...]]]:
+    """The takes that the first `count` clips of `val`, `seen` or `unseen` lie in, and their windows with drawn cameras."""
     if base == "seen":
-        takes = _seen_takes()
-        if count > len(takes):
-            raise UserError(
-                f"split 'seen:{count}': 'seen' has one clip a take of 'train', {len(takes)} at most; 'unseen:{count}' has as many"
-            )
-        return [row for take in takes[:count] for row in _windows(take, 1, FIRST_SEEN_FRAME, TAKE_FRAMES - 1, 2)]
+        return [(take, _windows(take, 1, FIRST_SEEN_FRAME, TAKE_FRAMES - 1, 2)) for take in _seen_takes()[:count]]
     per_take = HELD_OUT_WINDOWS_PER_TAKE
-    takes = (TakeId(group=base, number=n) for n in range(-(-count // per_take)))
-    return [row for take in takes for row in _windows(take, per_take, 6, TAKE_FRAMES - 1, 1)][:count]
+    takes = [TakeId(group=base, number=n) for n in range(-(-count // per_take))]
+    return [(take, _windows(take, per_take, 6, TAKE_FRAMES - 1, 1)) for take in takes]
 
 
 def _seen_takes() -> list[TakeId]:
