@@ -12,25 +12,25 @@ A choice needs the mesh of a place, some two seconds a take, so choices are made
 from __future__ import annotations
 
 import argparse
-import tomllib
+import hashlib
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from egox.cameras import ARIA_CIRCLE_RAD
 
+from ...progress import progress
+from ...splits.manifest import Row
+from . import catalogue
+from .catalogue import TakeId
 from .lens import ego_lens, exo_lens, exo_width
 from .rig import EXO_CAMERAS, ExoCamera
 from .shapes import Array
-
-if TYPE_CHECKING:
-    from ...splits.manifest import Row
-    from .catalogue import TakeId
-    from .world import World
+from .takes import FPS
+from .world import World
 
 HANDS = 0.3
 """What a view of all of the arms and hands counts, beside 1 for all of the ego view."""
@@ -39,19 +39,11 @@ LOOKS = 3
 SIDE, EXO_HEIGHT = 48, 256
 """Of the ego view in rays, and of the exo picture in pixels."""
 OFF_SURFACE_M = 0.01
-"""A sight line begins this far from the surface, and ends this far and more before the camera."""
+"""A sight line begins this far before the surface and ends this far before the camera: about what an exo pixel of the mini canvas
+covers at 3 m, so that a finger that shows its outline counts as seen."""
 
-CHOICES = "camera_choice.toml"
-
-
-@lru_cache(1)
-def _choices() -> dict[str, str]:
-    return tomllib.loads((resources.files(__package__) / CHOICES).read_text())
-
-
-def chosen_camera(split: str, number: int) -> str:
-    """The camera that is kept for a clip of `val`, `seen` or `unseen`. number: its place in the order of takes and windows."""
-    return EXO_CAMERAS[int(_choices()[split][number]) - 1]
+CLIPS = {"val": 240, "seen": 120, "unseen": 240}
+"""For so many clips of each split cameras are chosen."""
 
 
 def best_camera(world: World, first_s: float, last_s: float) -> str:
@@ -109,34 +101,33 @@ def _sees(world: World, camera: ExoCamera, points: Array) -> Array:
 
 def _digits(asked: tuple[TakeId, tuple[Row, ...]]) -> str:
     """One digit a window of a take, 1 for cam01."""
-    from . import catalogue
-    from .takes import FPS
-    from .world import World
-
     take, rows = asked
     world = World(catalogue.plan_of(take), catalogue.script_of(take))
     cameras = [best_camera(world, row.first_frame / FPS, row.last_frame / FPS) for row in rows]
     return "".join(str(EXO_CAMERAS.index(camera) + 1) for camera in cameras)
 
 
-def _main() -> None:
-    from ...progress import progress
-    from . import catalogue
+def windows_digest(windows: Sequence[tuple[TakeId, tuple[Row, ...]]]) -> str:
+    """Identity of scenes and windows that cameras are chosen for, 16 hex digits: where it is another, choices are stale."""
+    text = [catalogue.scene_digest(take) + "".join(f" {row.first_frame}" for row in rows) for take, rows in windows]
+    return hashlib.sha256("\n".join(text).encode()).hexdigest()[:16]
 
+
+def _main() -> None:
     parser = argparse.ArgumentParser(description="Choose the exo cameras of the held-out splits again, and write them down.")
     parser.add_argument("--workers", type=int, default=1)
     lines, workers = [], parser.parse_args().workers
     with ProcessPoolExecutor(workers) as pool:
-        for split, count in catalogue.CHOSEN.items():
+        for split, count in CLIPS.items():
             windows = catalogue.held_out_windows(split, count)
             with progress(split) as bar:
                 found = ""
                 for done, digits in enumerate(pool.map(_digits, windows), 1):
                     found += digits
                     bar(done, len(windows), "")
-            lines.append(f'{split} = "{found}"\n')
+            lines.append(f'{split} = "{found}"\n{split}_windows = "{windows_digest(windows)}"\n')
     about = "# Exo cameras of clips in the order of their places, 1 for cam01: python -m benchmark.datasets.sim.camera_choice\n"
-    (Path(__file__).parent / CHOICES).write_text(about + "".join(lines))
+    Path(__file__).with_name(catalogue.CHOICES).write_text(about + "".join(lines))
 
 
 if __name__ == "__main__":

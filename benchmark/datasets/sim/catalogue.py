@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tomllib
 import uuid
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -19,7 +21,6 @@ from ...canvas import Canvas
 from ...errors import UserError, unknown
 from ...splits.manifest import Manifest, Row
 from ...splits.takes import participant_digest
-from .camera_choice import chosen_camera
 from .interest import GOOD_ENOUGH, interest
 from .motion import Motion
 from .places import PlaceSpec, plan_place
@@ -43,8 +44,8 @@ WINDOW_DRAWS = 5
 """How many places on the clock are tried for a window, until one has motion and something to see."""
 CAMERA_SHARES = (0.36, 0.28, 0.2, 0.16)
 """How often a training clip is of cam01..cam04; a rig is sorted by how well it sees head and hands."""
-CHOSEN = {"val": 240, "seen": 120, "unseen": 240}
-"""For so many clips `camera_choice` has chosen cameras: the largest numbers of clips of these splits."""
+CHOICES = "camera_choice.toml"
+"""The cameras of held-out clips, as `camera_choice` made them."""
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "egox-bench/sim")
 
@@ -165,7 +166,8 @@ def _row(take: TakeId, first: int, camera: str) -> Row:
 
 @lru_cache(2048)
 def _windows(take: TakeId, count: int, low: int, high: int, salt: int) -> tuple[Row, ...]:
-    """`count` windows that do not overlap, one in each equal part of frames [low, high], with a drawn camera each.
+    """`count` windows that do not overlap, one in each equal part of frames [low, high], with a drawn camera each: what training
+    clips are seen from. Held-out ones have it replaced; it is drawn for them too, since windows are drawn after it.
 
     Of a few drawn windows the first that is interesting is taken, else the most interesting.
     """
@@ -218,10 +220,18 @@ def make_split(split: str) -> Manifest:
 def _rows(base: str, count: int) -> list[Row]:
     if base == "train":
         return train_rows(count)
-    if count > CHOSEN[base]:
-        raise UserError(f"split '{base}:{count}': {base!r} has {CHOSEN[base]} clips at most")
-    drawn = [row for _, rows in held_out_windows(base, count) for row in rows][:count]
-    return [msgspec.structs.replace(row, exo_cam=chosen_camera(base, place)) for place, row in enumerate(drawn)]
+    chosen = chosen_cameras(base)
+    if count > len(chosen):
+        raise UserError(f"split '{base}:{count}': {base!r} has {len(chosen)} clips at most, for which a camera is chosen")
+    drawn = [row for _, rows in held_out_windows(base, count) for row in rows]
+    return [msgspec.structs.replace(row, exo_cam=camera) for row, camera in zip(drawn[:count], chosen, strict=False)]
+
+
+@lru_cache
+def chosen_cameras(base: str) -> tuple[str, ...]:
+    """Exo cameras of the clips of `val`, `seen` or `unseen`, in the order of `held_out_windows`."""
+    kept = tomllib.loads(Path(__file__).with_name(CHOICES).read_text())
+    return tuple(EXO_CAMERAS[int(digit) - 1] for digit in kept[base])
 
 
 def held_out_windows(base: str, count: int) -> list[tuple[TakeId, tuple[Row, ...]]]:

@@ -16,7 +16,9 @@ def test_a_split_with_a_number_of_clips_is_vouched_for():
     assert {row.clip_id for row in split.rows} < {row.clip_id for row in more.rows}
 
 
-@pytest.mark.parametrize("name", [f"unseen:{MOST_CLIPS + 1}", "unseen:" + "9" * 5000, "seen:121", "unseen:many", "nonsense"])
+@pytest.mark.parametrize(
+    "name", [f"train:{MOST_CLIPS + 1}", "unseen:241", "unseen:" + "9" * 5000, "seen:121", "unseen:many", "nonsense"]
+)
 def test_a_split_that_is_none_or_costs_too_much_is_not(name):
     assert shipped().manifest("sim-2", name) is None
 

@@ -122,9 +122,10 @@ def test_digests_do_not_depend_on_the_hash_seed() -> None:
     assert len(seen) == 1
 
 
-def test_more_seen_clips_than_training_takes_are_refused_with_what_there_is() -> None:
-    with pytest.raises(UserError, match="'seen' has 120 clips at most"):
-        SimDataset().manifest("seen:121")
+@pytest.mark.parametrize(("split", "most"), [("val", 240), ("seen", 120), ("unseen", 240)])
+def test_more_clips_than_cameras_are_chosen_for_are_refused_with_what_there_is(split: str, most: int) -> None:
+    with pytest.raises(UserError, match=f"'{split}' has {most} clips at most"):
+        SimDataset().manifest(f"{split}:{most + 1}")
 
 
 @pytest.mark.parametrize("split", ["train:0", "train:many", "unseen:", "unseen:-1", "all:5", "nonsense"])
