@@ -18,9 +18,9 @@ from egox.prior import ego_prior
 
 from .prior_on_sim import Agreement, agreement, moving_ids
 
-CLIPS = ("sim_val_kitchen0005_1_637_685", "sim_val_lab0004_1_656_704")
+CLIPS = ("sim_val_kitchen0005_1_637_685", "sim_val_lab0009_1_138_186")
 FAR_OFF = "sim_val_lab0009_1_387_435"
-"""Its estimated depth is off by a quarter. That of `CLIPS` happens to have nearly the right scale: little is there to align."""
+"""Its estimated depth is off by a quarter: there is something to align."""
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def exact(rendered: Path) -> list[Agreement]:
 @pytest.mark.slow
 def test_the_prior_from_exact_depth_is_the_exo_picture_read_at_the_right_places(exact):
     for clip in exact:
-        assert clip.between > 34
+        assert clip.between > 35
         assert clip.same_prior > clip.same_lookup - 0.5
         assert clip.same > 0.85
 
