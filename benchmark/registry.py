@@ -37,8 +37,8 @@ class Method(Protocol):
     - `fit(clips: Sequence[Clip]) -> None`, called once before generating where the spec has a `Fit`;
     - `generate_batch(batch: Sequence[ClipInputs], *, seeds: Sequence[int]) -> Iterator[tuple[str, Frames | Exception]]`,
       for methods that answer many clips at once (yields clip id and output, or what went wrong with this clip), with
-      `batch_size: int`, the clips that it takes in one call (0: all of them, at most 256; with `--workers` above 1 clips
-      come one at a time);
+      `batch_size: int`, the clips that it takes in one call (0: all of them, at most 256; it works in one
+      process, but where `--workers` asks for more clips come one at a time);
     - `close() -> None`;
     - `on_step: Callable[[int, int], None] | None`, None at first: whoever waits for `generate` sets it, and it is called with
       the steps done and of how many.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -22,7 +21,7 @@ from .run_record import SCHEMA as RECORD_SCHEMA
 from .splits.manifest import Row
 from .store import Failure, Prediction, Scores, run_folders
 from .work import Event, Steps, Worker, failed, start_worker, use_one_thread, work_in_process
-from .worker_pool import WorkerDied, in_processes
+from .worker_pool import WorkerDied, available_cores, in_processes, workers_that_pay
 
 SHOWN_REASONS, SHOWN_CLIPS = 5, 8
 """How much of what is undefined is told on the terminal; scores.jsonl has all of it."""
@@ -91,10 +90,11 @@ def adopt_predictions(job: Job, rows: Sequence[Row]) -> int:
 
 
 def run_job(
-    job: Job, rows: Sequence[Row], *, steps: Steps, workers: int = 1, overwrite: Overwrite = Overwrite.NEVER
+    job: Job, rows: Sequence[Row], *, steps: Steps, workers: int | None = None, overwrite: Overwrite = Overwrite.NEVER
 ) -> RunReport:
     """Do what is missing and derive the results; failures of clips are in the report, never raised.
 
+    workers: processes; None for as many as pay. Any number gives the same bytes.
     Raises UserError where nothing can be done at all (a wrong name, a full disk). KeyboardInterrupt passes through after
     the work in hand is dropped; all that was committed is kept.
     """
@@ -109,13 +109,13 @@ def run_job(
     say(f"{job.title}: {describe(plan, steps)} -> {job.folder.path}")
     if changed:
         say(changed)
+    workers = workers or _workers_for(job, plan, steps)
     _write_record(job, began=began, workers=workers, overwrite=overwrite, steps=steps, errors=None)
     _forget(job, plan, overwrite)
     events: list[Event] = []
     if not plan.idle:
-        make_ready([(job, plan)], steps, workers)
-        wanted = {clip.row.clip_id for clip in (*plan.to_generate, *plan.to_score)}
-        todo = [clip.row for clip in plan.clips if clip.row.clip_id in wanted]
+        make_ready([(job, plan)], steps)
+        todo = _to_do(plan)
         with progress(job.title) as task:
             for event in _work(job, todo, steps, workers):
                 events.append(event)
@@ -147,7 +147,7 @@ def _probe_disk(job: Job) -> None:
     job.folder.write(job.folder.path / ".locks" / "probe", b"writable")
 
 
-def make_ready(jobs: Sequence[tuple[Job, Plan]], steps: Steps, workers: int) -> None:
+def make_ready(jobs: Sequence[tuple[Job, Plan]], steps: Steps) -> None:
     """Let the dataset make (sim: render) what the work of these jobs will read, each thing once.
 
     The jobs share one dataset and one canvas. Uses all cores, which does not change results.
@@ -159,10 +159,9 @@ def make_ready(jobs: Sequence[tuple[Job, Plan]], steps: Steps, workers: int) -> 
     groups: dict[frozenset[Input], list[Row]] = {}
     for row, needs in wanted.items():
         groups.setdefault(needs, []).append(row)
-    cores = max(workers, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     for needs, rows in groups.items():
         with progress("preparing clips") as task:
-            jobs[0][0].dataset.prepare(rows, jobs[0][0].canvas, needs=needs, workers=cores, progress=task)
+            jobs[0][0].dataset.prepare(rows, jobs[0][0].canvas, needs=needs, workers=available_cores(), progress=task)
 
 
 def _inputs_wanted(job: Job, plan: Plan, steps: Steps) -> Iterator[tuple[Row, frozenset[Input]]]:
@@ -179,6 +178,26 @@ def _inputs_wanted(job: Job, plan: Plan, steps: Steps) -> Iterator[tuple[Row, fr
     if plan.to_generate and spec.fit is not None:
         for row in job.train_rows:
             yield row, spec.fit.needs
+
+
+def _to_do(plan: Plan) -> list[Row]:
+    wanted = {clip.row.clip_id for clip in (*plan.to_generate, *plan.to_score)}
+    return [clip.row for clip in plan.clips if clip.row.clip_id in wanted]
+
+
+def _workers_for(job: Job, plan: Plan, steps: Steps) -> int:
+    """Processes where nobody says how many: one for a method that learns first, or that answers many clips at once."""
+    workers = workers_that_pay(len(_to_do(plan)), job.canvas)
+    if workers == 1 or not plan.to_generate:
+        return workers
+    if job.answers.spec.fit is not None:
+        return 1
+    use_one_thread()
+    worker = Worker(job, steps)
+    try:
+        return workers if worker.batch_size == 1 else 1
+    finally:
+        worker.close()
 
 
 def _work(job: Job, rows: Sequence[Row], steps: Steps, workers: int) -> Iterator[Event]:

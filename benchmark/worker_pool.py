@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
 from typing import Any, TypeVar, cast
 
+from .canvas import MINI, Canvas
 from .errors import LoadError, StorageError
 
 T = TypeVar("T")
 
+PIECES_A_WORKER = 4
+"""Pieces of work that pay for a process: its start and its networks take as long as two to four clips of the mini size."""
+
+WORKER_BYTES = 2 * 1024**3
+"""What a process with all networks of the mini size takes (1.5 GB, measured), and some room."""
+
 STOP_S = 15.0
 """From asking a process to stop to killing it: it has to end the programs that it started, which a killed one leaves behind.
 Pebble's own 3 s are few on a busy machine, where a program itself is given 2 s to end."""
+
+
+def available_cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def workers_that_pay(pieces: int, canvas: Canvas) -> int:
+    """Processes for so many pieces of work where nobody says how many: at the mini size one a core, as pieces and memory allow.
+
+    One at other sizes, whose networks fill a machine, and where there is a GPU, which one process fills.
+    """
+    workers = min(available_cores(), pieces // PIECES_A_WORKER)
+    if canvas != MINI or workers <= 1:
+        return 1
+    import psutil
+    import torch
+
+    if torch.cuda.is_available():
+        return 1
+    return max(1, min(workers, psutil.virtual_memory().available // WORKER_BYTES))
 
 
 class WorkerDied(Exception):

@@ -20,7 +20,7 @@ def command(
     data: o.Data = "sim",
     protocol: o.Protocol = None,
     out: o.Out = o.DEFAULT_OUT,
-    workers: o.Workers = 1,
+    workers: o.Workers = None,
     clips: Annotated[
         list[str] | None,
         typer.Option("--clips", help="Of a figure: the clips to show (ids, commas or again).", show_default=False),
@@ -43,7 +43,7 @@ def command(
 
     Examples:
 
-    egox-bench reproduce table1 --workers 2
+    egox-bench reproduce table1
 
     egox-bench reproduce table2 --data path/to/egoexo4d --to table2.tex
 
@@ -85,7 +85,7 @@ def command(
         raise typer.Exit(1)
 
 
-def run(plan: Plan, *, data: str, protocol: str | None, out: Path, workers: int) -> tuple[list[Path], bool]:
+def run(plan: Plan, *, data: str, protocol: str | None, out: Path, workers: int | None) -> tuple[list[Path], bool]:
     """Run what is missing. Returns the folders of exactly these runs, whatever else `out` holds, and whether all went well."""
     import contextlib
     import io

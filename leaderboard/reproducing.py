@@ -43,7 +43,7 @@ class Plan:
     controls: bool = False
     left_out: tuple[str, ...] = ()
 
-    def commands(self, *, data: str, protocol: str | None, out: Path, workers: int, to: Path | None) -> list[str]:
+    def commands(self, *, data: str, protocol: str | None, out: Path, workers: int | None, to: Path | None) -> list[str]:
         """The plan as command lines, for a folder `out` that holds no other runs."""
         lines = [
             run_command(

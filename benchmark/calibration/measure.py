@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import traceback
 from collections.abc import Iterator, Sequence
@@ -26,7 +25,7 @@ from ..splits.manifest import Row
 from ..store import RunFolder, Score, Scores, content_key
 from ..video import Frames
 from ..work import Terminated, raising_on_sigterm, use_one_thread
-from ..worker_pool import WorkerDied, in_processes
+from ..worker_pool import WorkerDied, available_cores, in_processes, workers_that_pay
 from .ladders import Ladder, Subject
 from .plan import Calibration, CalibrationConfig, Rung, Unit, missing, open_calibration
 
@@ -41,7 +40,7 @@ class Event:
     trace: str = ""
 
 
-def run_calibration(calibration: Calibration, rows: Sequence[Row], *, workers: int = 1) -> dict[str, str]:
+def run_calibration(calibration: Calibration, rows: Sequence[Row], *, workers: int | None = None) -> dict[str, str]:
     """Measure what is missing. Returns "clip, level" to the reason of what went wrong; the rest is kept.
 
     KeyboardInterrupt passes through; what was committed is kept.
@@ -55,7 +54,8 @@ def run_calibration(calibration: Calibration, rows: Sequence[Row], *, workers: i
     )
     if not units:
         return {}
-    _prepare(calibration, units, workers)
+    workers = workers or workers_that_pay(len(units), calibration.protocol.canvas)
+    _prepare(calibration, units)
     errors: dict[str, str] = {}
     traces = []
     with progress("calibrating") as task:
@@ -71,7 +71,7 @@ def run_calibration(calibration: Calibration, rows: Sequence[Row], *, workers: i
     return errors
 
 
-def _prepare(calibration: Calibration, units: Sequence[Unit], workers: int) -> None:
+def _prepare(calibration: Calibration, units: Sequence[Unit]) -> None:
     """Let the dataset make (sim: render) what will be read, each thing once."""
     measured = inputs_read(calibration.protocol.reads, calibration.cover)
     prior = calibration.prior.spec
@@ -86,10 +86,9 @@ def _prepare(calibration: Calibration, units: Sequence[Unit], workers: int) -> N
     groups: dict[frozenset[Input], list[Row]] = {}
     for row, needs in wanted.items():
         groups.setdefault(needs, []).append(row)
-    cores = max(workers, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     for needs, rows in groups.items():
         with progress("preparing clips") as task:
-            calibration.dataset.prepare(rows, calibration.protocol.canvas, needs=needs, workers=cores, progress=task)
+            calibration.dataset.prepare(rows, calibration.protocol.canvas, needs=needs, workers=available_cores(), progress=task)
 
 
 @dataclass(kw_only=True)

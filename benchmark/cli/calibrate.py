@@ -29,8 +29,14 @@ def command(
         list[str] | None, typer.Option("--clips", help="Only these clips (ids, commas or again).", show_default=False)
     ] = None,
     workers: Annotated[
-        int, typer.Option("--workers", min=1, help="Processes that measure; any number gives the same bytes.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            "--workers",
+            min=1,
+            help="Processes that measure; any number gives the same bytes.",
+            show_default="as of 'egox-bench run'",
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder that keeps results, tables and figures.")] = o.DEFAULT_OUT
     / "calibration",
     as_json: o.AsJson = False,
@@ -53,7 +59,7 @@ def command(
 
     egox-bench calibrate --limit 4
 
-    egox-bench calibrate --ladders turn,jitter --protocol rgb --workers 2
+    egox-bench calibrate --ladders turn,jitter --protocol rgb
 
     egox-bench calibrate --data path/to/egox_release --split all --protocol rgb
     """

@@ -29,7 +29,7 @@ def command(
         list[str] | None,
         typer.Option("--held-out", help="A split that must share no place with any other; default: unseen.", show_default=False),
     ] = None,
-    workers: o.Workers = 1,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that render or read clips of --data.")] = 1,
     as_json: o.AsJson = False,
 ) -> None:
     """Compare splits clip by clip: shared takes, captures and places, windows that are too near, look-alike pictures.

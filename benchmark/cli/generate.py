@@ -32,7 +32,7 @@ def command(
     seed: o.Seed = 0,
     limit: o.Limit = None,
     clips: o.Clips = None,
-    workers: o.Workers = 1,
+    workers: o.Workers = None,
     overwrite: o.Overwrite = o.OverwriteChoice.NEVER,
     out: o.Out = o.DEFAULT_OUT,
     dry_run: o.DryRun = False,

@@ -45,7 +45,13 @@ Clips = Annotated[
     list[str] | None, typer.Option("--clips", help="Only these clips (ids, commas or again); marked partial.", show_default=False)
 ]
 Workers = Annotated[
-    int, typer.Option("--workers", min=1, help="Processes that generate and score; any number gives the same bytes.")
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        help="Processes that generate and score; any number gives the same bytes.",
+        show_default="at the mini size one a core, as memory and clips allow; else, or where there is a GPU, 1",
+    ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print keys and what would be done; do nothing.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]

@@ -15,7 +15,7 @@ def command(
     seed: o.Seed = 0,
     limit: o.Limit = None,
     clips: o.Clips = None,
-    workers: o.Workers = 1,
+    workers: o.Workers = None,
     overwrite: o.Overwrite = o.OverwriteChoice.NEVER,
     out: o.Out = o.DEFAULT_OUT,
     controls: o.Controls = True,
@@ -31,7 +31,7 @@ def command(
 
     egox-bench run --method ego-prior --split unseen
 
-    egox-bench run -m oracle -m copy-exo -m ego-prior --split unseen --workers 2
+    egox-bench run -m oracle -m copy-exo -m ego-prior --split unseen
 
     egox-bench run --method ego-prior --data path/to/egox_release --split all
     """

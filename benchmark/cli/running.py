@@ -66,7 +66,7 @@ def execute(
     *,
     limit: int | None,
     clips: list[str] | None,
-    workers: int,
+    workers: int | None,
     overwrite: str,
     dry_run: bool,
     as_json: bool,
@@ -93,7 +93,7 @@ def _execute(
     *,
     limit: int | None,
     clips: list[str] | None,
-    workers: int,
+    workers: int | None,
     overwrite: str,
     dry_run: bool,
     emit: Emit | None,
@@ -121,7 +121,7 @@ def _execute(
         for job, chosen in zip(jobs, rows):
             if how is Overwrite.NEVER and steps.generate:
                 adopt_predictions(job, chosen)
-        make_ready([(job, make_plan(job, chosen, steps=steps, overwrite=how)) for job, chosen in zip(jobs, rows)], steps, workers)
+        make_ready([(job, make_plan(job, chosen, steps=steps, overwrite=how)) for job, chosen in zip(jobs, rows)], steps)
     done: list[tuple[Job, RunReport]] = []
     broken: dict[str, str] = {}
     for job, chosen in zip(jobs, rows):

@@ -24,7 +24,7 @@ def run_command(
     seed: int = 0,
     clips: Sequence[str] = (),
     out: Path = RUNS,
-    workers: int = 1,
+    workers: int | None = None,
     controls: bool = True,
 ) -> str:
     """The `egox-bench run` that makes these methods' runs; flags at their defaults are left out."""
@@ -34,7 +34,7 @@ def run_command(
     words += ["--seed", str(seed)] if seed else []
     words += ["--clips", ",".join(clips)] if clips else []
     words += ["--out", _short(out)] if out != RUNS else []
-    words += ["--workers", str(workers)] if workers > 1 else []
+    words += ["--workers", str(workers)] if workers is not None else []
     words += [] if controls else ["--no-controls"]
     return shlex.join(words)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,6 +14,7 @@ from benchmark.progress import progress
 from benchmark.registry import MethodSpec
 from benchmark.splits.manifest import Row
 from benchmark.video import Video
+from benchmark.worker_pool import available_cores
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -98,9 +98,10 @@ class Clips:
 
     def prepare(self, names: Sequence[str]) -> None:
         needs = self.spec.needs | self.spec.optional | {Input.TRUTH}
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         with progress("preparing clips") as task:
-            self.dataset.prepare([self.rows[name] for name in names], self.canvas, needs=needs, workers=cores, progress=task)
+            self.dataset.prepare(
+                [self.rows[name] for name in names], self.canvas, needs=needs, workers=available_cores(), progress=task
+            )
 
     def subject(self, name: str) -> Subject:
         clip = self.dataset.clip(self.rows[name], self.canvas)

@@ -1,0 +1,107 @@
+"""How many processes work where nobody says: as many as pay, and one where several would be in each other's way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+from benchmark import runner, worker_pool
+from benchmark.canvas import FULL, MINI
+from benchmark.clip import ClipInputs, Input
+from benchmark.job import Job
+from benchmark.registry import Fit
+from benchmark.run_record import read_run_record
+from benchmark.runner import run_job
+from benchmark.video import Frames
+from benchmark.work import Steps
+from benchmark.worker_pool import WORKER_BYTES, workers_that_pay
+
+from .toy import Tinted, ToyDataset, toy_answers, toy_job
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Eight cores, much memory and no GPU; a test changes what it is about."""
+    has = SimpleNamespace(cores=8, memory=64 * 1024**3, gpu=False)
+    monkeypatch.setattr(worker_pool, "available_cores", lambda: has.cores)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=has.memory))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has.gpu)
+    return has
+
+
+def test_many_clips_of_the_mini_size_have_a_process_a_core(machine: SimpleNamespace) -> None:
+    assert workers_that_pay(200, MINI) == 8
+    machine.cores = 2
+    assert workers_that_pay(24, MINI) == 2
+    machine.cores = 1
+    assert workers_that_pay(24, MINI) == 1
+
+
+def test_few_clips_do_not_pay_for_the_start_of_many_processes(machine: SimpleNamespace) -> None:
+    assert [workers_that_pay(pieces, MINI) for pieces in (0, 1, 7, 8, 12, 24)] == [1, 1, 1, 2, 3, 6]
+
+
+def test_memory_bounds_the_processes(machine: SimpleNamespace) -> None:
+    machine.memory = 3 * WORKER_BYTES + 1
+    assert workers_that_pay(200, MINI) == 3
+    machine.memory = WORKER_BYTES // 2
+    assert workers_that_pay(200, MINI) == 1
+
+
+def test_a_gpu_and_the_full_size_have_one_process(machine: SimpleNamespace) -> None:
+    assert workers_that_pay(200, FULL) == 1
+    machine.gpu = True
+    assert workers_that_pay(200, MINI) == 1
+
+
+class Batched(Tinted):
+    """Takes all clips at once."""
+
+    batch_size = 0
+
+    def generate_batch(self, batch: Sequence[ClipInputs], *, seeds: Sequence[int]) -> Iterator[tuple[str, Frames | Exception]]:
+        for inputs in batch:
+            yield inputs.clip_id, np.full((inputs.n_frames, *inputs.size, 3), len(batch), np.uint8)
+
+
+class Learning(Tinted):
+    """Is given training clips before it answers."""
+
+    def fit(self, clips: Sequence[Any]) -> None:
+        self.clips = len(clips)
+
+
+def processes_of(job: Job, monkeypatch: pytest.MonkeyPatch, **given: int) -> int:
+    """What run.json says that a run had, where two processes would pay; the processes themselves do nothing here."""
+    monkeypatch.setattr(runner, "workers_that_pay", lambda pieces, canvas: 2)
+    monkeypatch.setattr(runner, "in_processes", lambda rows, work, **how: iter(()))
+    run_job(job, job.manifest.rows, steps=Steps(generate=True, score=True), **given)
+    record = read_run_record(job.folder)
+    assert record is not None
+    return record.invocations[-1].workers
+
+
+def test_a_run_has_as_many_processes_as_pay_unless_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert processes_of(toy_job(tmp_path / "a"), monkeypatch) == 2
+    assert processes_of(toy_job(tmp_path / "b"), monkeypatch, workers=1) == 1
+    assert processes_of(toy_job(tmp_path / "c"), monkeypatch, workers=3) == 3
+
+
+def test_a_method_that_answers_many_clips_at_once_keeps_them_in_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = toy_job(tmp_path, dataset=ToyDataset(6), answers=toy_answers(Batched))
+    assert processes_of(job, monkeypatch) == 1
+    assert job.folder.prediction("c5") is not None, "and it ran"
+
+
+def test_a_method_that_learns_first_does_so_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = Fit(needs=frozenset({Input.EXO_VIDEO}), clips=2)
+    assert processes_of(toy_job(tmp_path, answers=toy_answers(Learning, fit=fit)), monkeypatch) == 1
