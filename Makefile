@@ -36,7 +36,7 @@ $(INSTALLED):
 	@touch $@
 
 run: $(INSTALLED)
-	$(BIN)/egox-bench run --method $(METHODS) --split $(SPLIT) --workers $(WORKERS)
+	$(BIN)/egox-bench run --method $(METHODS) --split $(SPLIT)
 
 test: lint types tests
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import resource
 import subprocess
@@ -11,6 +10,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import Any
+
+from .worker_pool import available_cores
 
 PACKAGES = ("egox-bench", "numpy", "av", "opencv-python-headless", "scikit-image", "scipy", "embreex", "torch", "diffusers")
 
@@ -64,7 +65,7 @@ def device() -> str:
                 break
     except OSError:
         pass
-    return f"cpu: {name}, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores"
+    return f"cpu: {name}, {available_cores()} cores"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import importlib
 import importlib.util
 import math
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -37,8 +37,8 @@ class Method(Protocol):
     - `fit(clips: Sequence[Clip]) -> None`, called once before generating where the spec has a `Fit`;
     - `generate_batch(batch: Sequence[ClipInputs], *, seeds: Sequence[int]) -> Iterator[tuple[str, Frames | Exception]]`,
       for methods that answer many clips at once (yields clip id and output, or what went wrong with this clip), with
-      `batch_size: int`, the clips that it takes in one call (0: all of them, at most 256; it works in one
-      process, but where `--workers` asks for more clips come one at a time);
+      `batch_size: int`, the clips that it takes in one call (0: all of them, at most 256; with `--workers` above 1 clips
+      come one at a time);
     - `close() -> None`;
     - `on_step: Callable[[int, int], None] | None`, None at first: whoever waits for `generate` sets it, and it is called with
       the steps done and of how many.
@@ -113,14 +113,18 @@ class MethodSpec:
     paper: str = ""
     trained_on: tuple[str, ...] = ()
 
-    def load(self, options: Any) -> Method:
-        """Import the adapter and make it. Raises UserError where a package of it is missing."""
+    def adapter(self) -> Callable[[Any], Method]:
+        """Import the class, or function, that makes the method of its options. Raises UserError where a package is missing."""
         module_name, _, attribute = self.target.partition(":")
         try:
             module = importlib.import_module(module_name)
         except ImportError as error:
             raise UserError(f"method {self.id!r} cannot be loaded: {error}; see 'egox-bench doctor'") from error
-        return getattr(module, attribute)(options)
+        return getattr(module, attribute)
+
+    def load(self, options: Any) -> Method:
+        """Import the adapter and make it. Raises UserError where a package of it is missing."""
+        return self.adapter()(options)
 
     def with_options(self, options: Any) -> MethodSpec:
         """The spec as these options make it; itself unless the options class offers `declared()`. Ask this one for needs."""

@@ -94,7 +94,8 @@ def run_job(
 ) -> RunReport:
     """Do what is missing and derive the results; failures of clips are in the report, never raised.
 
-    workers: processes; None for as many as pay. Any number gives the same bytes.
+    workers: processes; None for as many as pay. Any number gives the same bytes. Where it is more than one, the script that
+    calls this needs a `__main__` guard.
     Raises UserError where nothing can be done at all (a wrong name, a full disk). KeyboardInterrupt passes through after
     the work in hand is dropped; all that was committed is kept.
     """
@@ -109,7 +110,8 @@ def run_job(
     say(f"{job.title}: {describe(plan, steps)} -> {job.folder.path}")
     if changed:
         say(changed)
-    workers = workers or _workers_for(job, plan, steps)
+    use_one_thread()  # before anything here imports torch
+    workers = workers or _workers_for(job, plan)
     _write_record(job, began=began, workers=workers, overwrite=overwrite, steps=steps, errors=None)
     _forget(job, plan, overwrite)
     events: list[Event] = []
@@ -185,24 +187,27 @@ def _to_do(plan: Plan) -> list[Row]:
     return [clip.row for clip in plan.clips if clip.row.clip_id in wanted]
 
 
-def _workers_for(job: Job, plan: Plan, steps: Steps) -> int:
-    """Processes where nobody says how many: one for a method that learns first, or that answers many clips at once."""
+def _workers_for(job: Job, plan: Plan) -> int:
+    """Processes where nobody says how many: several for methods that are known to answer one clip at a time, by themselves.
+
+    One for a method that learns first, which each process would do anew, that answers many clips at once, or that a function
+    makes, of which neither is known: a program of another environment, say, which may want the whole machine.
+    """
     workers = workers_that_pay(len(_to_do(plan)), job.canvas)
-    if workers == 1 or not plan.to_generate:
+    spec = job.answers.spec
+    if workers == 1 or not plan.to_generate or job.config.videos is not None:
         return workers
-    if job.answers.spec.fit is not None:
+    if spec.fit is not None or not spec.target:
         return 1
-    use_one_thread()
-    worker = Worker(job, steps)
     try:
-        return workers if worker.batch_size == 1 else 1
-    finally:
-        worker.close()
+        adapter = spec.adapter()
+    except (Exception, SystemExit):
+        return 1  # the work itself will say what is wrong with it
+    return workers if isinstance(adapter, type) and not hasattr(adapter, "generate_batch") else 1
 
 
 def _work(job: Job, rows: Sequence[Row], steps: Steps, workers: int) -> Iterator[Event]:
     if workers == 1 or len(rows) == 1:
-        use_one_thread()
         worker = Worker(job, steps, say)
         try:
             yield from worker.work(rows)

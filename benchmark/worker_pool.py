@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from .canvas import MINI, Canvas
@@ -38,12 +39,25 @@ def workers_that_pay(pieces: int, canvas: Canvas) -> int:
     workers = min(available_cores(), pieces // PIECES_A_WORKER)
     if canvas != MINI or workers <= 1:
         return 1
-    import psutil
     import torch
 
     if torch.cuda.is_available():
         return 1
-    return max(1, min(workers, psutil.virtual_memory().available // WORKER_BYTES))
+    return max(1, min(workers, memory_left() // WORKER_BYTES))
+
+
+def memory_left(group: Path = Path("/sys/fs/cgroup")) -> int:
+    """Bytes that more processes may take: of the machine, and of the container where one has a limit (cgroup v2)."""
+    import psutil
+
+    left = psutil.virtual_memory().available
+    try:
+        limit = int((group / "memory.max").read_text())
+        used = int((group / "memory.current").read_text())
+        files = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):  # no such group, or "max"
+        return left
+    return min(left, limit - used + int(files.get("inactive_file", 0)))
 
 
 class WorkerDied(Exception):

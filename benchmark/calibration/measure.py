@@ -54,6 +54,7 @@ def run_calibration(calibration: Calibration, rows: Sequence[Row], *, workers: i
     )
     if not units:
         return {}
+    use_one_thread()  # before anything here imports torch
     workers = workers or workers_that_pay(len(units), calibration.protocol.canvas)
     _prepare(calibration, units)
     errors: dict[str, str] = {}
@@ -206,7 +207,6 @@ def _failed(row: Row, rung: Rung, error: BaseException) -> Event:
 
 def _work(calibration: Calibration, units: Sequence[Unit], workers: int) -> Iterator[Event]:
     if workers == 1 or len(units) == 1:
-        use_one_thread()
         measurer = Measurer(calibration=calibration)
         for unit in units:
             yield from measurer.measure(unit)

@@ -34,7 +34,7 @@ def command(
             "--workers",
             min=1,
             help="Processes that measure; any number gives the same bytes.",
-            show_default="as of 'egox-bench run'",
+            show_default="as in 'egox-bench run'",
         ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder that keeps results, tables and figures.")] = o.DEFAULT_OUT
