@@ -50,7 +50,7 @@ Workers = Annotated[
         "--workers",
         min=1,
         help="Processes that generate and score; any number gives the same bytes.",
-        show_default="at mini size one a core, as memory and clips allow; 1 at others, with a GPU, or if a method learns or batches",
+        show_default="at mini size one a core, as memory and clips allow; 1 at others, with a GPU, if a method fits or batches",
     ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print keys and what would be done; do nothing.")]
