@@ -140,6 +140,12 @@ def test_what_a_function_makes_or_a_script_brings_has_one_process(tmp_path: Path
     assert load_registry()["command"].adapter() is command_adapter.make
 
 
+def test_scoring_what_is_generated_does_not_ask_for_the_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = toy_job(tmp_path, answers=installed("not_there"))
+    run_job(job, job.manifest.rows, steps=Steps(generate=True, score=False), workers=1)
+    assert processes_of(job, monkeypatch) == 2
+
+
 def test_a_method_that_cannot_be_imported_fails_as_with_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> Any:
         raise UserError("no such package")
